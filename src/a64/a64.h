@@ -36,9 +36,52 @@ enum a64_group {
     GROUP_CRYPTO,   /* AES, SHA1, SHA2, SHA3, SHA512, SM3, SM4, PMULL */
 };
 
+/* Architecture features. Rows of FEATURE_BASE are Armv8.0 integer; FP and SIMD are in every application core. */
+enum a64_feature {
+    FEATURE_BASE,
+    FEATURE_FP,
+    FEATURE_SIMD,
+    FEATURE_AES,
+    FEATURE_PMULL,
+    FEATURE_SHA1,
+    FEATURE_SHA256,
+    FEATURE_CRC32,
+    FEATURE_LOR,
+    FEATURE_LSE,
+    FEATURE_RDM,
+    FEATURE_FP16,
+    FEATURE_DPB,
+    FEATURE_DPB2,
+    FEATURE_FCMA,
+    FEATURE_JSCVT,
+    FEATURE_LRCPC,
+    FEATURE_LRCPC2,
+    FEATURE_PAUTH,
+    FEATURE_DOTPROD,
+    FEATURE_FHM,
+    FEATURE_SHA3,
+    FEATURE_SHA512,
+    FEATURE_SM3,
+    FEATURE_SM4,
+    FEATURE_DIT,
+    FEATURE_FLAGM,
+    FEATURE_FLAGM2,
+    FEATURE_FRINTTS,
+    FEATURE_SB,
+    FEATURE_SSBS,
+    FEATURE_BTI,
+    FEATURE_RNG,
+    FEATURE_BF16,
+    FEATURE_I8MM,
+    FEATURE_WFXT,
+    FEATURE_MOPS,
+    FEATURE_CSSC,
+    FEATURE_COUNT,
+};
+
 enum a64_property {
     A64_READS_NZCV = 1 << 0,
-    A64_WRITES_NZCV = 1 << 1, /* all four flags, unconditionally */
+    A64_WRITES_NZCV = 1 << 1, /* all four flags, unconditionally; one that keeps some of them also READS_NZCV */
     A64_ENDS_BLOCK = 1 << 2,  /* control does not (only) fall through: branches, SVC, BRK, ERET, ... */
     A64_LOADS = 1 << 3,
     A64_STORES = 1 << 4,
@@ -63,6 +106,12 @@ enum a64_op a64_decode(uint32_t word);
  * address, for branch and literal targets. Returns the length wanted, as snprintf. Unallocated: ".inst 0x...".
  */
 int a64_disassemble(char *dst, size_t size, uint32_t word, guest_addr pc);
+
+/*
+ * A random word that decodes to op: its letters filled from the xorshift state *rng until the row's
+ * restrictions hold. Advances *rng, which must not be 0. op must not be A64_UNALLOCATED.
+ */
+uint32_t a64_random_word(enum a64_op op, uint64_t *rng);
 
 /* Fields, by their Arm ARM names. */
 static inline unsigned a64_Rd(uint32_t w) { return w & 31; }
