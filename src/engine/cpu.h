@@ -51,7 +51,8 @@ enum stub {
     STUB_RETURN,   /* guest pc is X30: a guest return whose host return address was not the right one */
     STUB_SVC,      /* rax -> uint64_t pc of the next instruction; code continues at rax + 8 */
     STUB_EXIT,     /* rax -> struct exit_data */
-    STUB_HELPER,   /* call, not jmp: rax = C function (struct cpu *, uint64_t word), rdx = instruction word */
+    STUB_HELPER,   /* call, not jmp: rax = C function (struct cpu *, uint64_t word), rdx = word */
+    STUB_HELPER_V, /* the same, with the pinned V registers in cpu->v during the call */
     STUB_COUNT
 };
 
@@ -77,6 +78,7 @@ struct cpu {
     void *enter_target;
     void *resume;    /* EXIT_SVC, EXIT_TRAP_OP: where translated code goes on */
     void *exit_data;
+    uint64_t image_base; /* of the runtime: helpers are reached as image_base + offset */
     void *stub[STUB_COUNT];
     uint64_t scratch[4]; /* spill space of lowerings; scratch[3]: fence dummy */
     struct vreg v[32];
