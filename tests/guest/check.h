@@ -158,12 +158,12 @@ UNUSED static void sleep_ms(long ms) {
         ;
 }
 
-// Runs BODY in a child that exits 0 after it; the value is the child's pid.
-#define CHILD(BODY)            \
+// Runs the statements in a child that exits 0 after it; the value is the child's pid.
+#define CHILD(...)             \
     ({                         \
         pid_t child_ = fork(); \
         if (child_ == 0) {     \
-            BODY;              \
+            __VA_ARGS__;       \
             _exit(0);          \
         }                      \
         child_;                \
