@@ -37,7 +37,7 @@
 #include <unistd.h>
 
 #ifndef TEST_TIMEOUT_S
-#define TEST_TIMEOUT_S 20
+#define TEST_TIMEOUT_S 10
 #endif
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define UNUSED       __attribute__((unused))
