@@ -1,25 +1,27 @@
 /*
  * cpu.h - a guest thread's CPU state, as translated code, stubs and C see it.
  *
- * While guest code runs, RBP = (char *)cpu + CPU_BIAS, so that X0-X30 and SP lie at [rbp-128 .. rbp+127] and are
- * reached with a one-byte displacement. Pinned X registers (host_x below) live in host registers while
- * guest code runs and in cpu->x while C runs; the others live in cpu->x always. Pinned V registers live
- * in XMM registers always, also while C runs, for C is compiled not to touch them; the others live in
- * cpu->v. vregs_store/vregs_load (engine/stubs.S) move the pinned ones between XMM and cpu->v for the few
- * places that want all of them in memory (signal frames).
+ * While guest code runs, RBP = (char *)cpu + CPU_BIAS, so that X0-X30 and SP lie at [rbp-128 ..
+ * rbp+127] and are reached with a one-byte displacement. Pinned X registers (host_x below) live in
+ * host registers while guest code runs and in cpu->x while C runs; the others live in cpu->x
+ * always. Pinned V registers live in XMM registers always, also while C runs, for C is compiled not
+ * to touch them; the others live in cpu->v. vregs_store/vregs_load (engine/stubs.S) move the pinned
+ * ones between XMM and cpu->v for the few places that want all of them in memory (signal frames).
  *
- * NZCV in memory is in the form `lahf; seto al` leaves in AX: bit 0 = V; bit 8 = C (ARM's sense), bit 14 = Z,
- * bit 15 = N. Other bits are arbitrary. nzcv_pack/nzcv_unpack convert to PSTATE's bits 31..28.
+ * NZCV in memory is in the form `lahf; seto al` leaves in AX: bit 0 = V; bit 8 = C (ARM's sense),
+ * bit 14 = Z, bit 15 = N. Other bits are arbitrary. nzcv_pack/nzcv_unpack convert to PSTATE's
+ * bits 31..28.
  *
- * Host register roles in translated code: RBP cpu, RSP the shadow stack (host return addresses of guest
- * calls, nothing else), RAX RCX RDX scratch, the rest pinned; XMM13-XMM15 scratch, XMM0-XMM12 pinned.
+ * Host register roles in translated code: RBP cpu, RSP the shadow stack (host return addresses of
+ * guest calls, nothing else), RAX RCX RDX scratch, the rest pinned; XMM13-XMM15 scratch, XMM0-XMM12
+ * pinned.
  */
 #ifndef ELFUSE_ENGINE_CPU_H
 #define ELFUSE_ENGINE_CPU_H
 
 #include "base/base.h"
 
-#define CPU_BIAS          128
+#define CPU_BIAS           128
 #define JUMP_CACHE_ENTRIES 1024 /* indexed by pc bits 11..2 */
 
 struct vreg {
@@ -33,25 +35,27 @@ struct jump_cache_entry {
 
 /* Why guest_enter returned. */
 enum exit_reason {
-    EXIT_DISPATCH, /* go on at cpu->pc */
-    EXIT_LINK,     /* go on at cpu->pc, and patch the exit described at cpu->exit_data */
-    EXIT_SVC,      /* system call; cpu->pc is the next instruction */
-    EXIT_BRK,      /* BRK at cpu->pc */
-    EXIT_UNDEFINED,/* unallocated or unsupported instruction at cpu->pc */
-    EXIT_BAD_PC,   /* cpu->pc is not aligned, not mapped or not executable */
-    EXIT_PENDING,  /* nothing ran: cpu->pending was set */
-    EXIT_FAULT,    /* the host signal handler took the thread out; see struct thread's fault */
-    EXIT_TRAP_OP,  /* an instruction the runtime executes in C (cpu->pc is the instruction, resumes after it) */
+    EXIT_DISPATCH,   /* go on at cpu->pc */
+    EXIT_LINK,       /* go on at cpu->pc, and patch the exit described at cpu->exit_data */
+    EXIT_SVC,        /* system call; cpu->pc is the next instruction */
+    EXIT_BRK,        /* BRK at cpu->pc */
+    EXIT_UNDEFINED,  /* unallocated or unsupported instruction at cpu->pc */
+    EXIT_BAD_PC,     /* cpu->pc is not aligned, not mapped or not executable */
+    EXIT_PENDING,    /* nothing ran: cpu->pending was set */
+    EXIT_FAULT,      /* the host signal handler took the thread out; see struct thread's fault */
+    EXIT_ALIGNMENT,  /* the access at cpu->pc is not aligned; its address is in cpu->scratch[0] */
+    EXIT_INVALIDATE, /* IC IVAU at cpu->pc; the address is in cpu->scratch[0] */
 };
 
 /* Entry points of engine/stubs.S reachable from translated code as `jmp [rbp + STUB_OFFSET(n)]`. */
 enum stub {
     STUB_LINK,     /* rax -> struct link_data */
     STUB_DISPATCH, /* rax = guest pc */
-    STUB_RETURN,   /* guest pc is X30: a guest return whose host return address was not the right one */
-    STUB_SVC,      /* rax -> uint64_t pc of the next instruction; code continues at rax + 8 */
-    STUB_EXIT,     /* rax -> struct exit_data */
-    STUB_HELPER,   /* call, not jmp: rax = C function (struct cpu *, uint64_t word), rdx = word */
+    STUB_RETURN, /* guest pc is X30: a guest return whose host return address was not the right one
+                  */
+    STUB_SVC,    /* rax -> uint64_t pc of the next instruction; code continues at rax + 8 */
+    STUB_EXIT,   /* rax -> struct exit_data */
+    STUB_HELPER, /* call, not jmp: rax = C function (struct cpu *, uint64_t word), rdx = word */
     STUB_HELPER_V, /* the same, with the pinned V registers in cpu->v during the call */
     STUB_COUNT
 };
@@ -67,7 +71,7 @@ struct cpu {
     uint32_t in_guest; /* 1 from guest_enter to the exit stub */
     uint32_t pending;  /* enum pending bits; set by other threads and signal handlers */
     uint32_t fpcr;
-    uint32_t fpsr; /* QC, and cumulative bits not in MXCSR's sticky bits */
+    uint32_t fpsr;  /* QC, and cumulative bits not in MXCSR's sticky bits */
     uint32_t mxcsr; /* scratch for ldmxcsr/stmxcsr */
     uint64_t tpidr_el0;
     uint64_t exclusive_address; /* of the last LDXR, ~0 when the monitor is open */
@@ -76,7 +80,7 @@ struct cpu {
     void *shadow_sp; /* shadow stack pointer while C runs */
     void *shadow_top;
     void *enter_target;
-    void *resume;    /* EXIT_SVC, EXIT_TRAP_OP: where translated code goes on */
+    void *resume; /* EXIT_SVC: where translated code goes on */
     void *exit_data;
     uint64_t image_base; /* of the runtime: helpers are reached as image_base + offset */
     void *stub[STUB_COUNT];
@@ -110,8 +114,8 @@ static inline uint32_t nzcv_pack(uint16_t f) {
            ((uint32_t)(f >> 8) & 1) << 29 | (uint32_t)(f & 1) << 28;
 }
 static inline uint16_t nzcv_unpack(uint32_t pstate) {
-    return (uint16_t)(((pstate >> 31) & 1) << 15 | ((pstate >> 30) & 1) << 14 | ((pstate >> 29) & 1) << 8 |
-                      ((pstate >> 28) & 1));
+    return (uint16_t)(((pstate >> 31) & 1) << 15 | ((pstate >> 30) & 1) << 14 |
+                      ((pstate >> 29) & 1) << 8 | ((pstate >> 28) & 1));
 }
 
 /* ---- engine/stubs.S ---- */

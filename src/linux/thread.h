@@ -1,46 +1,11 @@
 /*
- * thread.h - a guest thread, and what system-call handlers are given.
- *
- * Each thread has one area in the runtime's range: shadow stack, C stack, signal stack and this structure, with guard
- * pages. The FS base points at it (fs:0 is `self`), so `current()` is one load, in signal handlers as well.
+ * thread.h - what system-call handlers are given: the thread (engine/thread.h) and how they call the host.
  */
 #ifndef ELFUSE_LINUX_THREAD_H
 #define ELFUSE_LINUX_THREAD_H
 
-#include "base/base.h"
-#include "engine/cpu.h"
+#include "engine/thread.h"
 #include "linux/abi.h"
-
-struct thread {
-    struct thread *self; /* at fs:0 */
-    struct cpu cpu;
-    struct thread *next, *prev; /* all threads of this address space, under threads_lock */
-    int32_t pid, tid;           /* host ids of the task that runs on it */
-    uint32_t area_state;        /* AREA_FREE, AREA_USED: written last by the exiting task */
-
-    /* ---- signals (linux/signal.c, engine/hostsig.c) ---- */
-    uint64_t sigmask;           /* the guest's blocked mask: bit n-1 = signal n */
-    uint64_t temp_mask;         /* mask of the rt_sigsuspend/ppoll/pselect/epoll_pwait being executed */
-    bool temp_mask_active;
-    struct guest_stack_t altstack; /* the guest's sigaltstack */
-    struct guest_siginfo async_info; /* the one asynchronous signal taken by the host handler, undelivered */
-    bool async_taken;               /* async_info is valid; the host blocks all signals until it is delivered */
-    struct guest_siginfo fault_info; /* the synchronous signal of EXIT_FAULT */
-    uint64_t forced_pending;        /* kill()-sent SIGSEGV/BUS/ILL/FPE/TRAP that the guest blocks */
-
-    /* ---- system calls ---- */
-    uint64_t syscall_nr;   /* being executed */
-    uint64_t syscall_x0;   /* X0 at entry, for restarts */
-    uint64_t trace_start_ns;
-    void *c_stack_top, *shadow_low, *area;
-    uint64_t area_bytes;
-};
-
-static inline struct thread *current(void) {
-    struct thread *t;
-    __asm__("movq %%fs:0, %0" : "=r"(t));
-    return t;
-}
 
 /* Internal result of a handler: the call did not start because a signal is waiting; deliver it, then run the SVC again. */
 #define ERESTART_ENGINE 512

@@ -1,17 +1,18 @@
 /*
- * lower.c - the vocabulary of the lowerings: where guest registers are, where NZCV is, how a guest address becomes an
- * x86 operand, how C is called. See lower.h for the rules.
+ * lower.c - the vocabulary of the lowerings: where guest registers are, where NZCV is, how a guest
+ * address becomes an x86 operand, how C is called. See lower.h for the rules.
  *
- * Flags: l->flags says what EFLAGS hold, l->flags_saved whether cpu->nzcv is current. When neither, NZCV is dead
- * at this point (the liveness analysis promises that nobody reads it).
+ * Flags: l->flags says what EFLAGS hold, l->flags_saved whether cpu->nzcv is current. When neither,
+ * NZCV is dead at this point (the liveness analysis promises that nobody reads it).
  */
 #include "translate/region.h"
 
 #define NONE 0xff
 
 /*
- * The fixed map. X0-X5, X19, X20, SP, X29 and X30 are what compilers use most; RDI, RSI and RBX need no REX
- * prefix for 32-bit forms, R13 as SP's base always takes a displacement, R12 would take a SIB byte.
+ * The fixed map. X0-X5, X19, X20, SP, X29 and X30 are what compilers use most; RDI, RSI and RBX
+ * need no REX prefix for 32-bit forms, R13 as SP's base always takes a displacement, R12 would take
+ * a SIB byte.
  */
 const uint8_t host_x[32] = {
     [0] = RDI,   [1] = RSI,   [2] = RBX,   [3] = R8,    [4] = R9,    [5] = R10,   [6] = NONE,
@@ -23,8 +24,8 @@ const uint8_t host_x[32] = {
 
 /* V0-V7 and V16-V20 in XMM0-XMM12. */
 const uint8_t host_v[32] = {
-    0,    1,    2,    3,    4,    5,    6,    7,    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
-    8,    9,    10,   11,   12,   NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    0, 1, 2,  3,  4,  5,    6,    7,    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    8, 9, 10, 11, 12, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
 };
 
 /* ---- general registers ---- */
@@ -140,7 +141,7 @@ unsigned v_dst(unsigned r, unsigned scratch) {
 
 void v_commit(struct lower *l, unsigned r, unsigned reg) {
     if (!v_pinned(r))
-        x64_vst(l->a, V_MOVAPS_ST, 16, vr(r), reg);
+        x64_vst(l->a, V_MOVAPS, 16, vr(r), reg);
     else
         ASSERT(host_v[r] == reg);
 }
@@ -154,8 +155,8 @@ x64_rm v_const(struct lower *l, uint64_t lo, uint64_t hi) {
 #define NZCV_MEM x64_m(RBP, CPU_OFFSET(nzcv))
 
 /*
- * Stores NZCV out of EFLAGS of the given kind. Uses RAX (and RCX for FP). Afterwards EFLAGS hold it as FLAGS_ADD, or
- * for FP still as FLAGS_FP.
+ * Stores NZCV out of EFLAGS of the given kind. Uses RAX (and RCX for FP). Afterwards EFLAGS hold it
+ * as FLAGS_ADD, or for FP still as FLAGS_FP.
  */
 static void emit_save_flags(struct x64_asm *a, enum flags_kind kind) {
     switch (kind) {
@@ -197,6 +198,7 @@ void flags_clobber(struct lower *l) {
     if (l->flags_live)
         flags_save(l);
     l->flags = FLAGS_NONE;
+    mark_boundary(l); /* a fault further on must not look for NZCV in EFLAGS */
 }
 
 void flags_set(struct lower *l, enum flags_kind kind) {
@@ -221,14 +223,14 @@ struct cond flags_cond(struct lower *l, unsigned arm_cond) {
         uint8_t sub, add;
         uint8_t fp, fp2, join;
     } table[8] = {
-        {CC_E, CC_E, CC_E, CC_NP, COND_AND},   /* EQ */
-        {CC_AE, CC_B, CC_AE, CC_P, COND_OR},   /* CS: greater, equal or unordered */
-        {CC_S, CC_S, CC_B, CC_NP, COND_AND},   /* MI: less */
-        {CC_O, CC_O, CC_P, 0, COND_ONE},       /* VS: unordered */
-        {CC_A, CC_A, CC_A, CC_P, COND_OR},     /* HI: greater or unordered */
-        {CC_GE, CC_GE, CC_AE, 0, COND_ONE},    /* GE */
-        {CC_G, CC_G, CC_A, 0, COND_ONE},       /* GT */
-        {0, 0, 0, 0, COND_ALWAYS},             /* AL */
+        {CC_E, CC_E, CC_E, CC_NP, COND_AND}, /* EQ */
+        {CC_AE, CC_B, CC_AE, CC_P, COND_OR}, /* CS: greater, equal or unordered */
+        {CC_S, CC_S, CC_B, CC_NP, COND_AND}, /* MI: less */
+        {CC_O, CC_O, CC_P, 0, COND_ONE},     /* VS: unordered */
+        {CC_A, CC_A, CC_A, CC_P, COND_OR},   /* HI: greater or unordered */
+        {CC_GE, CC_GE, CC_AE, 0, COND_ONE},  /* GE */
+        {CC_G, CC_G, CC_A, 0, COND_ONE},     /* GT */
+        {0, 0, 0, 0, COND_ALWAYS},           /* AL */
     };
     unsigned pair = arm_cond >> 1;
     bool invert = arm_cond & 1;
@@ -240,6 +242,7 @@ struct cond flags_cond(struct lower *l, unsigned arm_cond) {
         x64_sahf(l->a);
         l->flags = FLAGS_ADD;
         l->flags_saved = true;
+        mark_boundary(l);
     }
     if (l->flags == FLAGS_FP) {
         struct cond c = {table[pair].fp, table[pair].fp2, table[pair].join};
@@ -254,6 +257,7 @@ struct cond flags_cond(struct lower *l, unsigned arm_cond) {
     if (pair == 4 && l->flags == FLAGS_ADD) { /* HI and LS need CF = !C beside ZF */
         x64_cmc(l->a);
         l->flags = FLAGS_SUB;
+        mark_boundary(l);
     }
     enum x64_cc cc = l->flags == FLAGS_SUB ? table[pair].sub : table[pair].add;
     return (struct cond){invert ? x64_cc_not(cc) : cc, 0, COND_ONE};
@@ -325,7 +329,8 @@ void cond_set(struct lower *l, struct cond c, unsigned dst) {
         x64_movzx(l->a, dst, 1, x64_r(dst));
         return;
     }
-    /* dst = join == OR ? cc2 : 0, then 1 (OR) or cc2 (AND) where cc holds: moves only, EFLAGS are kept */
+    /* dst = join == OR ? cc2 : 0, then 1 (OR) or cc2 (AND) where cc holds: moves only, EFLAGS are
+     * kept */
     x64_setcc(l->a, c.cc2, x64_r(dst));
     x64_movzx(l->a, dst, 1, x64_r(dst));
     x64_mov_ri(l->a, RCX, c.join == COND_OR);
@@ -334,7 +339,8 @@ void cond_set(struct lower *l, struct cond c, unsigned dst) {
 
 /* ---- memory operands ---- */
 
-/* An access seen to use tagged addresses: the address with bits 63..56 copied from bit 55. EFLAGS are free here. */
+/* An access seen to use tagged addresses: the address with bits 63..56 copied from bit 55. EFLAGS
+ * are free here. */
 static x64_rm ea_untag(struct lower *l, x64_rm ea) {
     if (!l->mask_tags)
         return ea;

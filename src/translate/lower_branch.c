@@ -1,13 +1,12 @@
 /*
  * lower_branch.c - branches, calls, returns, and the instructions that enter the runtime.
  *
- * A guest call is a host call: BL sets X30 and calls; behind the call, the code compares X30 with the return address it stands
- * for, which a host return to it must have brought, and goes to STUB_RETURN when it differs (longjmp, coroutines,
- * edited return addresses). The shadow stack is a prediction, never trusted.
+ * A guest call is a host call: BL sets X30 and calls; behind the call, the code compares X30 with
+ * the return address it stands for, which a host return to it must have brought, and goes to
+ * STUB_RETURN when it differs (longjmp, coroutines, edited return addresses). The shadow stack is a
+ * prediction, never trusted.
  */
 #include "translate/region.h"
-
-#define LOWER(id) void lower_##id(struct lower *l, uint32_t w)
 
 static void lower_compare_branch(struct lower *l, struct cond c) {
     guest_addr target;
@@ -115,13 +114,15 @@ LOWER(BL) {
     emit_return_point(l);
 }
 
-/* Looks RAX up in the thread's jump cache: jumps to `miss` unless found, else leaves the entry's offset in RCX. */
+/* Looks RAX up in the thread's jump cache: jumps to `miss` unless found, else leaves the entry's
+ * offset in RCX. */
 static x64_rm emit_jump_cache_lookup(struct lower *l, struct x64_label *miss) {
     x64_mov_r_rm(l->a, 4, RCX, x64_r(RAX));
     x64_alu_rm_i(l->a, ALU_AND, 4, x64_r(RCX), (JUMP_CACHE_ENTRIES - 1) << 2);
     x64_alu_r_rm(l->a, ALU_CMP, 8, RAX, x64_mx(RBP, RCX, 2, CPU_OFFSET(jump_cache)));
     x64_jcc(l->a, CC_NE, miss);
-    return x64_mx(RBP, RCX, 2, CPU_OFFSET(jump_cache) + (int32_t)offsetof(struct jump_cache_entry, host));
+    return x64_mx(RBP, RCX, 2,
+                  CPU_OFFSET(jump_cache) + (int32_t)offsetof(struct jump_cache_entry, host));
 }
 
 static void lower_indirect_jump(struct lower *l, unsigned rn) {
@@ -170,4 +171,13 @@ LOWER(SVC) {
 LOWER(BRK) {
     (void)w;
     emit_exit(l, EXIT_BRK);
+}
+
+/* In the guest's vDSO HLT asks the runtime for the time; anywhere else it is undefined at EL0. */
+LOWER(HLT) {
+    struct region_builder *b = l->region;
+    if (b->in_vdso && b->in_vdso(l->pc))
+        emit_helper(l, b->vdso_call, bits(w, 5, 16), false);
+    else
+        emit_exit(l, EXIT_UNDEFINED);
 }

@@ -1,8 +1,10 @@
 /*
- * region.c - finds a region, analyses it, and drives the lowerings over it. region.h states the rules.
+ * region.c - finds a region, analyses it, and drives the lowerings over it. region.h states the
+ * rules.
  *
- * Order of work: region_discover (depth first from the entry, following direct branches inside a window), then the array in
- * address order, edges and leaders, NZCV liveness, lowering of each instruction, cold code.
+ * Order of work: region_discover (depth first from the entry, following direct branches inside a
+ * window), then the array in address order, edges and leaders, NZCV liveness, lowering of each
+ * instruction, cold code.
  */
 #include "translate/region.h"
 
@@ -72,6 +74,7 @@ bool branch_falls_through(enum a64_op op) {
     case A64_BL:
     case A64_BLR:
     case A64_SVC:
+    case A64_HLT: /* in the vDSO; elsewhere what follows is never reached */
         return true;
     default:
         return lower_table[op] && !(a64_rows[op].properties & A64_ENDS_BLOCK);
@@ -191,7 +194,8 @@ static void find_edges(struct region_builder *b) {
 
 /* ---- NZCV liveness ---- */
 
-/* May NZCV be read before it is written, from pc on? Looks at `*budget` instructions at most; then: perhaps. */
+/* May NZCV be read before it is written, from pc on? Looks at `*budget` instructions at most; then:
+ * perhaps. */
 static bool reads_flags_from(struct region_builder *b, guest_addr pc, int *budget) {
     uint32_t word;
     while (--*budget >= 0 && region_fetch(b, pc, &word)) {
@@ -254,8 +258,8 @@ void region_analyse_flags(struct region_builder *b) {
             struct insn *in = &b->insns[i];
             unsigned properties = a64_rows[in->op].properties;
             in->live_out = compute_live_out(b, in);
-            bool live_in = (properties & A64_READS_NZCV) ||
-                           (in->live_out && !(properties & A64_WRITES_NZCV));
+            bool live_in =
+                (properties & A64_READS_NZCV) || (in->live_out && !(properties & A64_WRITES_NZCV));
             if (live_in != in->live_in) {
                 in->live_in = live_in;
                 changed = true;
@@ -266,7 +270,8 @@ void region_analyse_flags(struct region_builder *b) {
 
 /* ---- edges ---- */
 
-/* Is insn `index` going to start with whatever EFLAGS its single, already emitted predecessor leaves? */
+/* Is insn `index` going to start with whatever EFLAGS its single, already emitted predecessor
+ * leaves? */
 static bool inherits(const struct region_builder *b, const struct lower *l, int index) {
     const struct insn *in = &b->insns[index];
     return in->predecessors == 1 && in > l->insn;
@@ -323,8 +328,10 @@ void edge_cond(struct lower *l, struct cond cond, int index, guest_addr target, 
 /* ---- cold code ---- */
 
 struct cold *cold_add(struct region_builder *b, int kind) {
-    /* Every instruction owes at most three pieces, so the array cannot run out (REGION_MAX_COLD). */
-    struct cold *c = &b->cold[b->cold_count < REGION_MAX_COLD - 1 ? b->cold_count++ : b->cold_count];
+    /* Every instruction owes at most three pieces, so the array cannot run out (REGION_MAX_COLD).
+     */
+    struct cold *c =
+        &b->cold[b->cold_count < REGION_MAX_COLD - 1 ? b->cold_count++ : b->cold_count];
     memset(c, 0, sizeof(*c));
     c->kind = kind;
     c->label = X64_LABEL;
@@ -396,8 +403,10 @@ void cold_emit(struct lower *l) {
 
 /* ---- lowering ---- */
 
-static void mark_boundary(struct lower *l) {
+void mark_boundary(struct lower *l) {
     struct region_builder *b = l->region;
+    if (b->boundary_count == REGION_MAX_BOUNDARIES)
+        return;
     b->boundaries[b->boundary_count++] = (struct boundary){
         x64_pos(l->a),
         (uint32_t)(l->pc - b->lo) << 1 | (uint32_t)l->flags | (uint32_t)l->flags_saved << 2,

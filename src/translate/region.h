@@ -1,16 +1,18 @@
 /*
  * region.h - the unit of translation.
  *
- * A region is what direct branches reach from an entry pc: an array of decoded instructions in address order
- * (rotated so that the entry comes first), each with the notes the analyses leave. Loops and if/else stay inside, with
- * direct jumps; BL and BLR continue behind the call; everything else leaves through an exit.
+ * A region is what direct branches reach from an entry pc: an array of decoded instructions in
+ * address order (rotated so that the entry comes first), each with the notes the analyses leave.
+ * Loops and if/else stay inside, with direct jumps; BL and BLR continue behind the call; everything
+ * else leaves through an exit.
  *
  * Rules of the emitted code:
- *  - The entry (offset 0) and every call's return point expect NZCV in cpu->nzcv, EFLAGS free, X and V registers in
- *    their fixed places. So does every other block leader, except one with a single predecessor, which inherits that
- *    predecessor's EFLAGS state.
- *  - boundaries[] maps host offsets to guest instructions: at a boundary's host offset the guest state is
- *    exactly that before the guest instruction; a host fault belongs to the last boundary at or before it.
+ *  - The entry (offset 0) and every call's return point expect NZCV in cpu->nzcv, EFLAGS free, X
+ * and V registers in their fixed places. So does every other block leader, except one with a single
+ * predecessor, which inherits that predecessor's EFLAGS state.
+ *  - boundaries[] maps host offsets to guest instructions: at a boundary's host offset the guest
+ * state is exactly that before the guest instruction; a host fault belongs to the last boundary at
+ * or before it.
  *  - Cold code (exits, edges that must save flags) follows the hot code.
  */
 #ifndef ELFUSE_TRANSLATE_REGION_H
@@ -21,46 +23,49 @@
 #define REGION_MAX_INSNS   512
 #define REGION_WINDOW      (1 << 13) /* instructions around the entry that may belong to the region */
 #define REGION_MAX_ENTRIES 128       /* return points made known to the dispatcher */
-#define REGION_MAX_COLD    1600
-#define REGION_MAX_PAGES   16        /* distinct guest pages a region reads, scanned targets included */
+#define REGION_MAX_BOUNDARIES \
+    (REGION_MAX_INSNS * 3 + 1) /* one an instruction, and one each time its EFLAGS move */
+#define REGION_MAX_COLD  1600
+#define REGION_MAX_PAGES 16 /* distinct guest pages a region reads, scanned targets included */
 
 /* One decoded instruction with its notes. */
 struct insn {
     guest_addr pc;
     uint32_t word;
-    uint16_t op;           /* enum a64_op */
-    int16_t target;        /* index of the direct branch target inside the region, or -1 */
-    int16_t next;          /* index of pc + 4 inside the region, or -1 */
-    uint8_t predecessors;  /* edges into it, saturating; the entry and return points count 2 */
-    bool leader;           /* a branch target, or follows a block end */
-    bool loop_head;        /* target of a backward branch */
-    bool live_in;          /* NZCV may be read before it is written, from here on */
+    uint16_t op;          /* enum a64_op */
+    int16_t target;       /* index of the direct branch target inside the region, or -1 */
+    int16_t next;         /* index of pc + 4 inside the region, or -1 */
+    uint8_t predecessors; /* edges into it, saturating; the entry and return points count 2 */
+    bool leader;          /* a branch target, or follows a block end */
+    bool loop_head;       /* target of a backward branch */
+    bool live_in;         /* NZCV may be read before it is written, from here on */
     bool live_out;
     bool target_reads_flags; /* for a branch out of the region: may its target read NZCV? */
     bool next_reads_flags;   /* the same for pc + 4 out of the region */
     bool mask_tags;
     enum flags_kind in_flags; /* EFLAGS state agreed for a single-predecessor leader */
     bool in_saved;
-    bool in_known;         /* in_flags/in_saved were set by the predecessor's branch */
+    bool in_known; /* in_flags/in_saved were set by the predecessor's branch */
     struct x64_label label;
 };
 
 /* Guest instruction `pc` starts at host offset `host`, with EFLAGS holding NZCV in form `flags`. */
 struct boundary {
     uint32_t host;
-    uint32_t pc_flags; /* (pc - lo) << 1 (pc is a multiple of 4) | flags_kind (2 bits) | saved << 2 */
+    uint32_t
+        pc_flags; /* (pc - lo) << 1 (pc is a multiple of 4) | flags_kind (2 bits) | saved << 2 */
 };
 
 /* Cold code owed. */
 struct cold {
     enum { COLD_LINK, COLD_EDGE, COLD_RETURN, COLD_DISPATCH, COLD_DISPATCH_CALL, COLD_EXIT } kind;
-    uint8_t *field;            /* rel32 to patch to the cold code, when not label */
-    struct x64_label label;    /* bound at the cold code */
-    struct x64_label back;     /* where to go on: DISPATCH_CALL's return point */
-    guest_addr target;         /* LINK; EXIT: the instruction */
-    int16_t index;             /* EDGE: insn */
-    enum flags_kind flags;     /* to save first, unless FLAGS_NONE */
-    uint32_t reason;           /* EXIT */
+    uint8_t *field;         /* rel32 to patch to the cold code, when not label */
+    struct x64_label label; /* bound at the cold code */
+    struct x64_label back;  /* where to go on: DISPATCH_CALL's return point */
+    guest_addr target;      /* LINK; EXIT: the instruction */
+    int16_t index;          /* EDGE: insn */
+    enum flags_kind flags;  /* to save first, unless FLAGS_NONE */
+    uint32_t reason;        /* EXIT */
 };
 
 /* A pc of the region known to the dispatcher, besides the entry. */
@@ -76,7 +81,7 @@ struct region_builder {
     struct insn insns[REGION_MAX_INSNS + 1];
     guest_addr lo, hi; /* of the instructions: [lo, hi) */
     unsigned boundary_count;
-    struct boundary boundaries[REGION_MAX_INSNS + 1];
+    struct boundary boundaries[REGION_MAX_BOUNDARIES];
     unsigned entry_count;
     struct region_entry entries[REGION_MAX_ENTRIES];
     unsigned cold_count;
@@ -89,7 +94,7 @@ struct region_builder {
         uint32_t word;
         uint16_t op;
     } found[REGION_MAX_INSNS]; /* in the order of discovery */
-    uint32_t stamp; /* generation in the high half of window[] */
+    uint32_t stamp;            /* generation in the high half of window[] */
     uint32_t window[REGION_WINDOW];
     guest_addr window_start;
     unsigned work_count;
@@ -101,14 +106,17 @@ struct region_builder {
     /* given by the engine */
     bool (*executable)(guest_addr pc);
     bool (*read_code)(void *dst, guest_addr src, size_t bytes);
-    bool (*masks_tags)(guest_addr pc); /* has this access been seen to use a tagged address? NULL: none */
+    bool (*masks_tags)(
+        guest_addr pc); /* has this access been seen to use a tagged address? NULL: none */
     x64_rm (*constant)(struct x64_asm *a, uint64_t lo, uint64_t hi);
+    bool (*in_vdso)(guest_addr pc); /* HLT there calls vdso_call; NULL: nowhere */
+    helper_fn *vdso_call;
     const uint8_t *image_base;
 };
 
 /*
- * Translates the region at pc into b->a (initialised by the caller). Returns false when pc itself cannot be fetched;
- * check b->a.overflow for a full buffer.
+ * Translates the region at pc into b->a (initialised by the caller). Returns false when pc itself
+ * cannot be fetched; check b->a.overflow for a full buffer.
  */
 bool region_translate(struct region_builder *b, guest_addr pc);
 
@@ -129,7 +137,11 @@ bool branch_target(enum a64_op op, uint32_t word, guest_addr pc, guest_addr *tar
 /* Does control also go on at pc + 4? */
 bool branch_falls_through(enum a64_op op);
 
-/* lower.c: save NZCV for a successor that may read it; the same as cold code for a given EFLAGS form. */
+/* region.c: the guest state at this host offset is that before l's instruction, with l's present
+ * flags. */
+void mark_boundary(struct lower *l);
+/* lower.c: save NZCV for a successor that may read it; the same as cold code for a given EFLAGS
+ * form. */
 void flags_save_for(struct lower *l, bool reads_flags);
 void emit_cold_save(struct x64_asm *a, enum flags_kind kind);
 

@@ -1,0 +1,12 @@
+/* offsets.h - offsets of struct cpu for assembly; run.c asserts that they are the compiler's. */
+#define CPU_PC           256
+#define CPU_IN_GUEST     268
+#define CPU_PENDING      272
+#define CPU_HOST_SP      320
+#define CPU_SHADOW_SP    328
+#define CPU_SHADOW_TOP   336
+#define CPU_ENTER_TARGET 344
+#define CPU_RESUME       352
+#define CPU_EXIT_DATA    360
+#define CPU_V            464
+#define CPU_JUMP_CACHE   1040

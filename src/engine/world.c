@@ -1,0 +1,105 @@
+/*
+ * world.c - the threads of this address space, and stopping them.
+ *
+ * To stop the world is to keep every other thread out of translated code, nothing more: threads in
+ * C or in a system call go on. Each thread announces itself by in_guest (guest_enter sets it, then
+ * reads pending; the stopper sets PENDING_STOP, then reads in_guest, both with full fences, so one
+ * of them sees the other). A thread that is inside is kicked with a signal, whose handler takes it
+ * out at an instruction boundary.
+ */
+#include "engine/cache.h"
+#include "engine/hostsig.h"
+
+#include <linux/futex.h>
+
+#include "base/hostcall.h"
+#include "engine/thread.h"
+
+static struct world {
+    struct lock lock; /* of the list */
+    struct thread *threads;
+    unsigned count;
+    uint32_t stopped; /* futex word of parked threads */
+} world;
+
+void world_add_thread(struct thread *t) {
+    lock_acquire(&world.lock);
+    t->prev = NULL;
+    t->next = world.threads;
+    if (t->next)
+        t->next->prev = t;
+    world.threads = t;
+    world.count++;
+    lock_release(&world.lock);
+}
+
+void world_remove_thread(struct thread *t) {
+    lock_acquire(&world.lock);
+    if (t->next)
+        t->next->prev = t->prev;
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        world.threads = t->next;
+    world.count--;
+    lock_release(&world.lock);
+}
+
+unsigned world_count(void) {
+    return __atomic_load_n(&world.count, __ATOMIC_RELAXED);
+}
+
+static bool is_inside(const struct thread *t) {
+    return __atomic_load_n(&t->cpu.in_guest, __ATOMIC_SEQ_CST) != 0;
+}
+
+void world_stop(struct thread *self) {
+    lock_acquire(&world.lock);
+    __atomic_store_n(&world.stopped, 1, __ATOMIC_SEQ_CST);
+    for (struct thread *t = world.threads; t; t = t->next)
+        if (t != self)
+            __atomic_fetch_or(&t->cpu.pending, PENDING_STOP, __ATOMIC_SEQ_CST);
+    for (struct thread *t = world.threads; t; t = t->next) {
+        for (unsigned round = 0; t != self && is_inside(t); round++) {
+            if (round % 64 == 0 && hostsig_kick(t) < 0)
+                t->cpu.in_guest = 0; /* the task is gone: killed inside translated code */
+            hostcall(__NR_sched_yield);
+        }
+    }
+}
+
+void world_resume(struct thread *self) {
+    for (struct thread *t = world.threads; t; t = t->next)
+        if (t != self)
+            __atomic_fetch_and(&t->cpu.pending, ~(uint32_t)PENDING_STOP, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&world.stopped, 0, __ATOMIC_SEQ_CST);
+    hostcall(__NR_futex, &world.stopped, FUTEX_WAKE_PRIVATE, 0x7fffffff, 0, 0, 0);
+    lock_release(&world.lock);
+}
+
+void world_park(struct thread *t) {
+    while (__atomic_load_n(&t->cpu.pending, __ATOMIC_SEQ_CST) & PENDING_STOP)
+        hostcall(__NR_futex, &world.stopped, FUTEX_WAIT_PRIVATE, 1, 0, 0, 0);
+}
+
+void world_each(void (*fn)(struct thread *t, void *arg), void *arg) {
+    for (struct thread *t = world.threads; t; t = t->next)
+        fn(t, arg);
+}
+
+void world_fork_prepare(void) {
+    lock_acquire(&world.lock);
+}
+
+void world_fork_parent(void) {
+    lock_release(&world.lock);
+}
+
+void world_fork_child(struct thread *self) {
+    world.threads = self;
+    self->next = self->prev = NULL;
+    world.count = 1;
+    world.stopped = 0;
+    self->cpu.pending &= ~(uint32_t)PENDING_STOP;
+    lock_reset(&world.lock);
+}
