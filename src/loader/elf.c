@@ -19,6 +19,17 @@ static const char *check_header(const Elf64_Ehdr *h) {
     return NULL;
 }
 
+const char *elf_identify(const void *head, uint64_t bytes, uint16_t *machine) {
+    Elf64_Ehdr h;
+    if (!elf_magic(head, bytes))
+        return "not an ELF file";
+    if (bytes < sizeof h)
+        return "truncated: no complete ELF header";
+    memcpy(&h, head, sizeof h);
+    *machine = h.e_machine;
+    return check_header(&h);
+}
+
 /* Everything a loader computes from the segment: none of it may wrap or leave the address space. */
 static const char *check_load(const Elf64_Phdr *p, uint64_t file_bytes) {
     if (p->p_filesz > p->p_memsz)
@@ -63,15 +74,9 @@ const char *elf_parse(struct elf_file *elf, Elf64_Phdr table[ELF_MAX_PHDRS], uin
     int64_t got = read(context, 0, &h, sizeof h);
     if (got < 0)
         return "cannot be read";
-    if (!elf_magic(&h, (uint64_t)got))
-        return "not an ELF file";
-    if (got < (int64_t)sizeof h)
-        return "truncated: no complete ELF header";
-    const char *error = check_header(&h);
+    const char *error = elf_identify(&h, (uint64_t)got, &elf->machine);
     if (error)
         return error;
-
-    elf->machine = h.e_machine;
     if (h.e_machine == EM_X86_64)
         return NULL;
     elf->type = h.e_type;

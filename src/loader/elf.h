@@ -1,10 +1,10 @@
 /*
  * elf.h - what an ELF file asks of a loader, read from untrusted bytes.
  *
- * elf_parse is a pure function over a read callback: it allocates nothing, never reads outside what the callback
- * gives, and accepts a file only when every later step of loading it is free of arithmetic overflow. Acceptance is
- * Linux's (fs/binfmt_elf.c), except that a segment which reaches beyond the end of the file is refused as truncated
- * instead of ending in SIGBUS.
+ * elf_parse is a pure function over a read callback: it allocates nothing, never reads outside what
+ * the callback gives, and accepts a file only when every later step of loading it is free of
+ * arithmetic overflow. Acceptance is Linux's (fs/binfmt_elf.c), except that a segment which reaches
+ * beyond the end of the file is refused as truncated instead of ending in SIGBUS.
  */
 #ifndef ELFUSE_ELF_H
 #define ELFUSE_ELF_H
@@ -18,7 +18,8 @@
 /* User addresses end here on an arm64 kernel with 47 usable bits on the host. */
 #define ELF_ADDRESS_LIMIT 0x7ffffffff000ull
 
-/* Reads up to bytes at offset: returns the number read (less only at the end of the file) or -errno. */
+/* Reads up to bytes at offset: returns the number read (less only at the end of the file) or
+ * -errno. */
 typedef int64_t elf_read_fn(void *context, uint64_t offset, void *dst, uint64_t bytes);
 
 struct elf_file {
@@ -35,13 +36,16 @@ struct elf_file {
 };
 
 /*
- * Reads the header of a file of file_bytes bytes and its program headers, those in table. Returns NULL, or a phrase that
- * says what is wrong with the file ("truncated", ...).
+ * Reads the header of a file of file_bytes bytes and its program headers, those in table. Returns
+ * NULL, or a phrase that says what is wrong with the file ("truncated", ...).
  */
 const char *elf_parse(struct elf_file *elf, Elf64_Phdr table[ELF_MAX_PHDRS], uint64_t file_bytes,
                       elf_read_fn *read, void *context);
 
 /* True when the first bytes of a file are an ELF file's. */
 bool elf_magic(const void *head, uint64_t bytes);
+/* Judges a file by its first bytes (64 are enough): NULL and its machine, or what is wrong with it.
+ */
+const char *elf_identify(const void *head, uint64_t bytes, uint16_t *machine);
 
 #endif

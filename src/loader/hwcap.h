@@ -1,6 +1,6 @@
 /*
- * hwcap.h - the CPU features the guest is told of. A bit is set here only when every instruction it promises is
- * complete. Bit numbers: the arm64 kernel's uapi asm/hwcap.h.
+ * hwcap.h - the CPU features the guest is told of. A bit is set here only when every instruction it
+ * promises is complete. Bit numbers: the arm64 kernel's uapi asm/hwcap.h.
  */
 #ifndef ELFUSE_HWCAP_H
 #define ELFUSE_HWCAP_H
