@@ -16,62 +16,29 @@ cache=$(cd "$1" && pwd)
 root=$cache/musl-root
 [ -e "$root/.complete" ] && exit 0
 
-"$here/deb-root.sh" only:arm64 "$cache/musl-arm64" musl musl-dev linux-libc-dev
+"$here/musl-cc.sh" "$cache"
 "$here/deb-root.sh" source "$cache/source" nginx pcre2 zlib
 
 musl=$cache/musl-arm64
-headers=$musl/usr/include/aarch64-linux-musl
-libs=$musl/usr/lib/aarch64-linux-musl
 work=$cache/musl-build
 log=$work/log
 rm -rf "$work" "$root"
-mkdir -p "$work/linux" "$root/lib" "$root/usr/sbin"
-ln -s "$musl/usr/include/linux" "$musl/usr/include/asm-generic" "$work/linux"
-ln -s "$musl/usr/include/aarch64-linux-gnu/asm" "$work/linux/asm"
+mkdir -p "$work/native-linux" "$root/lib" "$root/usr/sbin"
 
-# nginx includes crypt.h even when it does not use it.
-echo >"$work/linux/crypt.h"
-
-# The gcc specs musl's own musl-gcc wrapper would have, for the cross compiler.
-cat >"$work/specs" <<SPECS
-%rename cpp_options old_cpp_options
-
-*cpp_options:
--nostdinc -isystem $headers -isystem include%s -isystem $work/linux %(old_cpp_options)
-
-*cc1:
-%(cc1_cpu) -nostdinc -isystem $headers -isystem include%s -isystem $work/linux
-
-*link_libgcc:
--L$libs -L .%s
-
-*libgcc:
-libgcc.a%s %:if-exists(libgcc_eh.a%s)
-
-*startfile:
-%{!shared: $libs/Scrt1.o} $libs/crti.o crtbeginS.o%s
-
-*endfile:
-crtendS.o%s $libs/crtn.o
-
-*link:
--dynamic-linker /lib/ld-musl-aarch64.so.1 -nostdlib %{shared:-shared} %{static:-static} %{rdynamic:-export-dynamic}
-
-SPECS
-cat >"$work/cross-cc" <<WRAPPER
-#!/bin/sh
-exec aarch64-linux-gnu-gcc "\$@" -specs "$work/specs"
-WRAPPER
-chmod +x "$work/cross-cc"
-# The native compiler needs the kernel's headers as well.
-mkdir "$work/native-linux"
+# The native compiler needs the kernel's headers as well, and nginx includes crypt.h even when it does
+# not use it.
 ln -s /usr/include/linux /usr/include/asm-generic "$work/native-linux"
 ln -s /usr/include/x86_64-linux-gnu/asm "$work/native-linux/asm"
+touch "$work/crypt.h"
 cat >"$work/native-cc" <<WRAPPER
 #!/bin/sh
 exec musl-gcc "\$@" -idirafter "$work/native-linux"
 WRAPPER
-chmod +x "$work/native-cc"
+cat >"$work/cross-cc" <<WRAPPER
+#!/bin/sh
+exec "$cache/musl-arm64-gcc" "\$@" -idirafter "$work"
+WRAPPER
+chmod +x "$work/native-cc" "$work/cross-cc"
 
 fail() {
     tail -20 "$log" >&2

@@ -2,7 +2,7 @@
 
 CACHE := $(B)/cache
 
-.PHONY: arm64-root native-root musl-root
+.PHONY: arm64-root native-root musl-root musl-cc
 
 arm64-root:
 	tools/deb-root.sh arm64 $(CACHE)/debian-arm64 nginx
@@ -12,6 +12,9 @@ native-root:
 
 musl-root:
 	tools/musl-nginx.sh $(CACHE)
+
+musl-cc:
+	tools/musl-cc.sh $(CACHE)
 
 check:
 	./check

@@ -7,9 +7,9 @@
 # something is missing. Nothing arm64 is installed on the host: see tools/deb-root.sh for that.
 set -eu
 
-build="gcc libc6-dev make python3-minimal python3"
+build="gcc libc6-dev make python3 gcc-aarch64-linux-gnu"  # the vDSO is AArch64 code
 demo="$build dpkg-dev procps wrk ca-certificates"
-test="$demo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libcapstone-dev libcmocka-dev
+test="$demo libc6-dev-arm64-cross qemu-user libcapstone-dev libcmocka-dev
       pkg-config musl-tools xz-utils bzip2 patch strace"
 lint="$build clang clang-format clang-tidy cppcheck libcapstone-dev libcmocka-dev"
 

@@ -142,16 +142,20 @@ class Site:
 
 
 class Nginx:
-    """One server. start() raises RuntimeError with the server's own words when it does not serve."""
+    """One server. start() raises RuntimeError with the server's own words when it does not serve.
+
+    workers None keeps the stock configuration's `auto`: one for each processor.
+    """
 
     instances = 0
 
     def __init__(self, build, site, workers, backend_port=9):
         Nginx.instances += 1
         self.build = build
-        self.workers = workers
+        self.stock_workers = workers is None
+        self.workers = os.cpu_count() if workers is None else workers
         self.port = free_port()
-        self.folder = os.path.join(site.folder, f"{build.name}-{workers}-{Nginx.instances}")
+        self.folder = os.path.join(site.folder, f"{build.name}-{self.workers}-{Nginx.instances}")
         os.makedirs(self.folder + "/sites")
         os.mkdir(self.folder + "/tmp")
         self.pid_file = self.folder + "/nginx.pid"
@@ -165,7 +169,8 @@ class Nginx:
         with open(etc + "/nginx.conf") as file:
             conf = file.read()
         replacements = [
-            ("worker_processes auto;", f"worker_processes {self.workers};"),
+            ("worker_processes auto;",
+             f"worker_processes {'auto' if self.stock_workers else self.workers};"),
             ("/run/nginx.pid", self.pid_file),
             ("/var/log/nginx", self.folder),
             ("/etc/nginx/mime.types", etc + "/mime.types"),
