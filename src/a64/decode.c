@@ -1,9 +1,11 @@
 /*
- * decode.c - which row of the instruction table a word is, and the immediates that need more than a shift.
+ * decode.c - which row of the instruction table a word is, and the immediates that need more than a
+ * shift.
  *
- * Everything here is a pure function of its arguments. The decoder walks a tree of bit windows generated from
- * the table (the root indexes by the top eleven bits; seldom more than two steps) to a short list of
- * candidate rows, most fixed bits first, and takes the first whose fixed bits and where expression fit.
+ * Everything here is a pure function of its arguments. The decoder walks a tree of bit windows
+ * generated from the table (the root indexes by the top eleven bits; seldom more than two steps) to
+ * a short list of candidate rows, most fixed bits first, and takes the first whose fixed bits and
+ * where expression fit.
  */
 #include "a64/a64.h"
 
@@ -108,6 +110,8 @@ uint64_t a64_fp_immediate(unsigned imm8, unsigned width_bits) {
     unsigned exponent_bits = width_bits == 16 ? 5 : width_bits == 32 ? 8 : 11;
     unsigned fraction_bits = width_bits - exponent_bits - 1;
     uint64_t sign = imm8 >> 7 & 1, b = imm8 >> 6 & 1;
-    uint64_t exponent = (b ? ones(exponent_bits - 3) << 2 : 1ull << (exponent_bits - 1)) | (imm8 >> 4 & 3);
-    return sign << (width_bits - 1) | exponent << fraction_bits | (uint64_t)(imm8 & 15) << (fraction_bits - 4);
+    uint64_t exponent =
+        (b ? ones(exponent_bits - 3) << 2 : 1ull << (exponent_bits - 1)) | (imm8 >> 4 & 3);
+    return sign << (width_bits - 1) | exponent << fraction_bits |
+           (uint64_t)(imm8 & 15) << (fraction_bits - 4);
 }

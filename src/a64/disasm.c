@@ -1,10 +1,11 @@
 /*
- * disasm.c - an instruction's text, as GNU objdump prints it without symbols and without its comments.
+ * disasm.c - an instruction's text, as GNU objdump prints it without symbols and without its
+ * comments.
  *
- * The layout of every instruction is data: formats.def, compiled by tools/gen_a64.py into texts in which the
- * byte 1 and a number stand for an operand. Here is only how each kind of operand is printed. Operands are at
- * fixed places in the word (Rd is always bits 4-0), so an operand needs no more than the word, its row and
- * the address.
+ * The layout of every instruction is data: formats.def, compiled by tools/gen_a64.py into texts in
+ * which the byte 1 and a number stand for an operand. Here is only how each kind of operand is
+ * printed. Operands are at fixed places in the word (Rd is always bits 4-0), so an operand needs no
+ * more than the word, its row and the address.
  */
 #include "a64/a64.h"
 
@@ -21,16 +22,19 @@ struct alias {
     const char *name, *text;
 };
 
-/* MoveWidePreferred of the Arm ARM: MOVZ or MOVN could make this logical immediate. */
-static bool move_wide_preferred(unsigned sf, unsigned N, unsigned imms, unsigned immr) {
-    unsigned width = sf ? 64 : 32;
-    if (sf ? N != 1 : (N << 6 | imms) >> 5 != 0)
-        return false;
-    if (imms < 16)
-        return (-immr & 15) <= 15 - imms;
-    if (imms >= width - 15)
-        return (immr & 15) <= imms - (width - 15);
+/* One halfword at most is not zero: MOVZ makes it. */
+static bool is_one_halfword(uint64_t value) {
+    for (unsigned shift = 0; shift < 64; shift += 16)
+        if (!(value & ~(0xffffull << shift)))
+            return true;
     return false;
+}
+
+/* MOVZ or MOVN could make this logical immediate, so ORR's alias MOV is not for it. */
+static bool move_wide_preferred(unsigned sf, unsigned N, unsigned imms, unsigned immr) {
+    uint64_t mask = 0;
+    a64_logical_immediate(N, imms, immr, sf, &mask);
+    return is_one_halfword(mask) || is_one_halfword(sf ? ~mask : (uint32_t)~mask);
 }
 
 #include "a64_text.inc"
@@ -70,6 +74,12 @@ static void put_hex(struct text *t, uint64_t v) {
     put_number(t, v, 16, 1);
 }
 
+/* An encoding that has no name: "#0x", at least two digits. */
+static void put_unnamed(struct text *t, unsigned v) {
+    puts_text(t, "#0x");
+    put_number(t, v, 16, 2);
+}
+
 /* One of the words of a list separated by spaces. */
 static void put_nth(struct text *t, const char *list, unsigned n) {
     while (n--) {
@@ -105,7 +115,8 @@ static void put_vreg(struct text *t, unsigned number, const char *arrangement, u
 static const char by_size_Q[] = "8b 16b 4h 8h 2s 4s 1d 2d 1q";
 static const char by_long_size[] = "16b 8h 4s 2d 1q";
 
-static void put_list(struct text *t, unsigned first, unsigned count, const char *arrangement, unsigned which) {
+static void put_list(struct text *t, unsigned first, unsigned count, const char *arrangement,
+                     unsigned which) {
     put(t, '{');
     if (count > 2 && (first & 31) + count - 1 < 32) {
         put_vreg(t, first, arrangement, which);
@@ -125,15 +136,17 @@ static void put_list(struct text *t, unsigned first, unsigned count, const char 
 
 static const char condition_names[] = "eq ne cs cc mi pl vs vc hi ls ge lt gt le al nv";
 
-/* An 8-bit floating-point constant, as printf's %.18e. The values are 16..31 times a power of two from 1/128 to 1. */
+/* An 8-bit floating-point constant, as printf's %.18e. The values are 16..31 times a power of two
+ * from 1/128 to 1. */
 static void put_fp_imm8(struct text *t, unsigned imm8) {
     unsigned power = (imm8 & 0x40) ? imm8 >> 4 & 3 : 4 + (imm8 >> 4 & 3); /* of 2, over 1/128 */
     uint64_t over128 = (uint64_t)(16 + (imm8 & 15)) << power;
     int exponent = over128 >= 1280 ? 1 : over128 >= 128 ? 0 : -1;
-    static const uint64_t scale[] = {10000000000000000000ull, 1000000000000000000, 100000000000000000};
-    uint64_t unit = scale[exponent + 1]; /* 10^19 is not a multiple of what over128 needs below 2^64: divide first */
-    uint64_t digits = unit / 128 * over128;
-    uint64_t one = 1000000000000000000ull;
+    static const uint64_t scale[] = {10000000000000000000ull, 1000000000000000000,
+                                     100000000000000000};
+    /* 128 divides every scale, and the product stays below 2^64 */
+    uint64_t digits = scale[exponent + 1] / 128 * over128;
+    uint64_t one = scale[1];
     if (imm8 & 0x80)
         put(t, '-');
     put_number(t, digits / one, 10, 1);
@@ -209,8 +222,7 @@ static int64_t pair_offset(uint32_t w) {
 static void put_prfop(struct text *t) {
     unsigned op = a64_Rt(t->w);
     if ((op >> 3) == 3 || (op >> 1 & 3) == 3) {
-        put(t, '#');
-        put_hex(t, op);
+        put_unnamed(t, op);
         return;
     }
     put_nth(t, "pld pli pst", op >> 3);
@@ -221,20 +233,13 @@ static void put_prfop(struct text *t) {
 /* ---- system ---- */
 
 static void put_barrier(struct text *t) {
+    static const char domains[] =
+        "- oshld oshst osh - nshld nshst nsh - ishld ishst ish - ld st sy";
     unsigned crm = bits(t->w, 8, 4);
-    if (crm & 3) {
-        put_nth(t, "osh nsh ish -", crm >> 2 == 3 ? 3 : crm >> 2);
-        t->length -= crm >> 2 == 3;
-        if (crm >> 2 == 3)
-            puts_text(t, (crm & 3) == 3 ? "sy" : (crm & 3) == 1 ? "ld" : "st");
-        else
-            puts_text(t, (crm & 3) == 3 ? "" : (crm & 3) == 1 ? "ld" : "st");
-        return;
-    }
-    put(t, '#');
-    put_hex(t, crm);
-    if (crm < 10)
-        t->length--, put_number(t, crm, 16, 2);
+    if (crm & 3)
+        put_nth(t, domains, crm);
+    else
+        put_unnamed(t, crm);
 }
 
 /* The names of registers a program at EL0 can read, by op0 op1 CRn CRm op2 (bits 20-5 of MRS). */
@@ -242,15 +247,33 @@ static const struct {
     uint16_t number;
     const char *name;
 } sysregs[] = {
-    {0xda10, "nzcv"},         {0xda20, "fpcr"},          {0xda21, "fpsr"},
-    {0xde82, "tpidr_el0"},    {0xde83, "tpidrro_el0"},   {0xd801, "ctr_el0"},
-    {0xd807, "dczid_el0"},    {0xdf00, "cntfrq_el0"},    {0xdf01, "cntpct_el0"},
-    {0xdf02, "cntvct_el0"},   {0xda15, "dit"},           {0xda16, "ssbs"},
-    {0xd920, "rndr"},         {0xd921, "rndrrs"},        {0xc000, "midr_el1"},
-    {0xc005, "mpidr_el1"},    {0xc006, "revidr_el1"},    {0xc020, "id_aa64pfr0_el1"},
-    {0xc021, "id_aa64pfr1_el1"}, {0xc024, "id_aa64zfr0_el1"}, {0xc028, "id_aa64dfr0_el1"},
-    {0xc030, "id_aa64isar0_el1"}, {0xc031, "id_aa64isar1_el1"}, {0xc032, "id_aa64isar2_el1"},
-    {0xc038, "id_aa64mmfr0_el1"}, {0xc039, "id_aa64mmfr1_el1"}, {0xc03a, "id_aa64mmfr2_el1"},
+    {0xda10, "nzcv"},
+    {0xda20, "fpcr"},
+    {0xda21, "fpsr"},
+    {0xde82, "tpidr_el0"},
+    {0xde83, "tpidrro_el0"},
+    {0xd801, "ctr_el0"},
+    {0xd807, "dczid_el0"},
+    {0xdf00, "cntfrq_el0"},
+    {0xdf01, "cntpct_el0"},
+    {0xdf02, "cntvct_el0"},
+    {0xda15, "dit"},
+    {0xda16, "ssbs"},
+    {0xd920, "rndr"},
+    {0xd921, "rndrrs"},
+    {0xc000, "midr_el1"},
+    {0xc005, "mpidr_el1"},
+    {0xc006, "revidr_el1"},
+    {0xc020, "id_aa64pfr0_el1"},
+    {0xc021, "id_aa64pfr1_el1"},
+    {0xc024, "id_aa64zfr0_el1"},
+    {0xc028, "id_aa64dfr0_el1"},
+    {0xc030, "id_aa64isar0_el1"},
+    {0xc031, "id_aa64isar1_el1"},
+    {0xc032, "id_aa64isar2_el1"},
+    {0xc038, "id_aa64mmfr0_el1"},
+    {0xc039, "id_aa64mmfr1_el1"},
+    {0xc03a, "id_aa64mmfr2_el1"},
 };
 
 static void put_sysreg(struct text *t) {
@@ -275,20 +298,16 @@ static void put_sysreg(struct text *t) {
 }
 
 static void put_pstate(struct text *t) {
-    unsigned op1 = bits(t->w, 16, 3), op2 = bits(t->w, 5, 3);
-    if (op1 == 0)
-        put_nth(t, "uao pan spsel", op2 - 3);
-    else
-        put_nth(t, "- ssbs dit - tco - daifset daifclr", op2);
+    puts_text(t, bits(t->w, 5, 3) == 1 ? "ssbs" : "dit");
 }
 
 /* CPYP wtn and so on: what the two reads and writes are, unprivileged (t) and non-temporal (n). */
-static const char cpy_options[] =
-    "| wt rt t wn wtwn rtwn twn rn wtrn rtrn trn n wtn rtn tn";
+static const char cpy_options[] = " wt rt t wn wtwn rtwn twn rn wtrn rtrn trn n wtn rtn tn";
 
 /* ---- vectors ---- */
 
-/* The element by which an indexed instruction multiplies: v0-v15 and H:L:M for 16 bits, else v0-v31 and H:L or H. */
+/* The element by which an indexed instruction multiplies: v0-v15 and H:L:M for 16 bits, else v0-v31
+ * and H:L or H. */
 static void put_element(struct text *t, const char *type, unsigned log2_bytes) {
     uint32_t w = t->w;
     unsigned H = bits(w, 11, 1), L = bits(w, 21, 1), M = bits(w, 20, 1);
@@ -381,92 +400,219 @@ static void put_operand(struct text *t, enum operand operand) {
         break;
 
     /* general registers: r is x or w by the bit named, or by sf */
-    case OPERAND_rd: put_gpr(t, a64_sf(w), a64_Rd(w), R31_ZR); break;
-    case OPERAND_rn: put_gpr(t, a64_sf(w), a64_Rn(w), R31_ZR); break;
-    case OPERAND_rm: put_gpr(t, a64_sf(w), a64_Rm(w), R31_ZR); break;
-    case OPERAND_ra: put_gpr(t, a64_sf(w), a64_Ra(w), R31_ZR); break;
-    case OPERAND_rdsp: put_gpr(t, a64_sf(w), a64_Rd(w), R31_SP); break;
-    case OPERAND_rnsp: put_gpr(t, a64_sf(w), a64_Rn(w), R31_SP); break;
-    case OPERAND_xd: put_gpr(t, true, a64_Rd(w), R31_ZR); break;
-    case OPERAND_xn: put_gpr(t, true, a64_Rn(w), R31_ZR); break;
-    case OPERAND_xm: put_gpr(t, true, a64_Rm(w), R31_ZR); break;
-    case OPERAND_xa: put_gpr(t, true, a64_Ra(w), R31_ZR); break;
-    case OPERAND_xs: put_gpr(t, true, a64_Rs(w), R31_ZR); break;
-    case OPERAND_xt: put_gpr(t, true, a64_Rt(w), R31_ZR); break;
-    case OPERAND_xt2: put_gpr(t, true, a64_Rt2(w), R31_ZR); break;
-    case OPERAND_xnsp: put_gpr(t, true, a64_Rn(w), R31_SP); break;
-    case OPERAND_xmsp: put_gpr(t, true, a64_Rm(w), R31_SP); break;
-    case OPERAND_xsp_low: put_gpr(t, true, w & 31, R31_SP); break;
-    case OPERAND_wd: put_gpr(t, false, a64_Rd(w), R31_ZR); break;
-    case OPERAND_wn: put_gpr(t, false, a64_Rn(w), R31_ZR); break;
-    case OPERAND_wm: put_gpr(t, false, a64_Rm(w), R31_ZR); break;
-    case OPERAND_ws: put_gpr(t, false, a64_Rs(w), R31_ZR); break;
-    case OPERAND_rt: put_gpr(t, bits(w, 30, 2) == 3, a64_Rt(w), R31_ZR); break;
-    case OPERAND_rs: put_gpr(t, bits(w, 30, 2) == 3, a64_Rs(w), R31_ZR); break;
-    case OPERAND_rtw: put_gpr(t, !bits(w, 22, 1), a64_Rt(w), R31_ZR); break;
-    case OPERAND_rt31: put_gpr(t, bits(w, 31, 1), a64_Rt(w), R31_ZR); break;
-    case OPERAND_rt2_31: put_gpr(t, bits(w, 31, 1), a64_Rt2(w), R31_ZR); break;
+    case OPERAND_rd:
+        put_gpr(t, a64_sf(w), a64_Rd(w), R31_ZR);
+        break;
+    case OPERAND_rn:
+        put_gpr(t, a64_sf(w), a64_Rn(w), R31_ZR);
+        break;
+    case OPERAND_rm:
+        put_gpr(t, a64_sf(w), a64_Rm(w), R31_ZR);
+        break;
+    case OPERAND_ra:
+        put_gpr(t, a64_sf(w), a64_Ra(w), R31_ZR);
+        break;
+    case OPERAND_rdsp:
+        put_gpr(t, a64_sf(w), a64_Rd(w), R31_SP);
+        break;
+    case OPERAND_rnsp:
+        put_gpr(t, a64_sf(w), a64_Rn(w), R31_SP);
+        break;
+    case OPERAND_xd:
+        put_gpr(t, true, a64_Rd(w), R31_ZR);
+        break;
+    case OPERAND_xn:
+        put_gpr(t, true, a64_Rn(w), R31_ZR);
+        break;
+    case OPERAND_xm:
+        put_gpr(t, true, a64_Rm(w), R31_ZR);
+        break;
+    case OPERAND_xa:
+        put_gpr(t, true, a64_Ra(w), R31_ZR);
+        break;
+    case OPERAND_xs:
+        put_gpr(t, true, a64_Rs(w), R31_ZR);
+        break;
+    case OPERAND_xt:
+        put_gpr(t, true, a64_Rt(w), R31_ZR);
+        break;
+    case OPERAND_xt2:
+        put_gpr(t, true, a64_Rt2(w), R31_ZR);
+        break;
+    case OPERAND_xnsp:
+        put_gpr(t, true, a64_Rn(w), R31_SP);
+        break;
+    case OPERAND_xmsp:
+        put_gpr(t, true, a64_Rm(w), R31_SP);
+        break;
+    case OPERAND_xsp_low:
+        put_gpr(t, true, w & 31, R31_SP);
+        break;
+    case OPERAND_wd:
+        put_gpr(t, false, a64_Rd(w), R31_ZR);
+        break;
+    case OPERAND_wn:
+        put_gpr(t, false, a64_Rn(w), R31_ZR);
+        break;
+    case OPERAND_wm:
+        put_gpr(t, false, a64_Rm(w), R31_ZR);
+        break;
+    case OPERAND_ws:
+        put_gpr(t, false, a64_Rs(w), R31_ZR);
+        break;
+    case OPERAND_rt:
+        put_gpr(t, bits(w, 30, 2) == 3, a64_Rt(w), R31_ZR);
+        break;
+    case OPERAND_rs:
+        put_gpr(t, bits(w, 30, 2) == 3, a64_Rs(w), R31_ZR);
+        break;
+    case OPERAND_rtw:
+        put_gpr(t, !bits(w, 22, 1), a64_Rt(w), R31_ZR);
+        break;
+    case OPERAND_rt31:
+        put_gpr(t, bits(w, 31, 1), a64_Rt(w), R31_ZR);
+        break;
+    case OPERAND_rt2_31:
+        put_gpr(t, bits(w, 31, 1), a64_Rt2(w), R31_ZR);
+        break;
     case OPERAND_rd30:
-    case OPERAND_rt30: put_gpr(t, bits(w, 30, 1), a64_Rt(w), R31_ZR); break;
-    case OPERAND_rt2_30: put_gpr(t, bits(w, 30, 1), a64_Rt2(w), R31_ZR); break;
-    case OPERAND_rt30_odd: put_gpr(t, bits(w, 30, 1), a64_Rt(w) + 1, R31_ZR); break;
-    case OPERAND_rs30: put_gpr(t, bits(w, 30, 1), a64_Rs(w), R31_ZR); break;
-    case OPERAND_rs30_odd: put_gpr(t, bits(w, 30, 1), a64_Rs(w) + 1, R31_ZR); break;
-    case OPERAND_r5n: put_gpr(t, imm5_log2(w) == 3, a64_Rn(w), R31_ZR); break;
+    case OPERAND_rt30:
+        put_gpr(t, bits(w, 30, 1), a64_Rt(w), R31_ZR);
+        break;
+    case OPERAND_rt2_30:
+        put_gpr(t, bits(w, 30, 1), a64_Rt2(w), R31_ZR);
+        break;
+    case OPERAND_rt30_odd:
+        put_gpr(t, bits(w, 30, 1), a64_Rt(w) + 1, R31_ZR);
+        break;
+    case OPERAND_rs30:
+        put_gpr(t, bits(w, 30, 1), a64_Rs(w), R31_ZR);
+        break;
+    case OPERAND_rs30_odd:
+        put_gpr(t, bits(w, 30, 1), a64_Rs(w) + 1, R31_ZR);
+        break;
+    case OPERAND_r5n:
+        put_gpr(t, imm5_log2(w) == 3, a64_Rn(w), R31_ZR);
+        break;
 
     /* immediates of data processing */
-    case OPERAND_adr: put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 19) * 4 + bits(w, 29, 2))); break;
+    case OPERAND_adr:
+        put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 19) * 4 + bits(w, 29, 2)));
+        break;
     case OPERAND_adrp:
         put_hex(t, (t->pc & ~0xfffull) + (uint64_t)((sbits(w, 5, 19) * 4 + bits(w, 29, 2)) * 4096));
         break;
-    case OPERAND_imm12: put_hex(t, bits(w, 10, 12)); break;
-    case OPERAND_lsl12: puts_text(t, bits(w, 22, 1) ? ", lsl #12" : ""); break;
+    case OPERAND_imm12:
+        put_hex(t, bits(w, 10, 12));
+        break;
+    case OPERAND_lsl12:
+        puts_text(t, bits(w, 22, 1) ? ", lsl #12" : "");
+        break;
     case OPERAND_bitmask:
         a64_logical_immediate(bits(w, 22, 1), bits(w, 10, 6), bits(w, 16, 6), a64_sf(w), &mask);
         put_hex(t, mask);
         break;
-    case OPERAND_imm16: put_hex(t, bits(w, 5, 16)); break;
-    case OPERAND_hw: put_shift(t, 0, bits(w, 21, 2) * 16); break;
-    case OPERAND_movz: put_hex(t, (uint64_t)bits(w, 5, 16) << bits(w, 21, 2) * 16); break;
+    case OPERAND_imm16:
+        put_hex(t, bits(w, 5, 16));
+        break;
+    case OPERAND_hw:
+        put_shift(t, 0, bits(w, 21, 2) * 16);
+        break;
+    case OPERAND_movz:
+        put_hex(t, (uint64_t)bits(w, 5, 16) << bits(w, 21, 2) * 16);
+        break;
     case OPERAND_movn:
         mask = ~((uint64_t)bits(w, 5, 16) << bits(w, 21, 2) * 16);
         put_hex(t, a64_sf(w) ? mask : (uint32_t)mask);
         break;
-    case OPERAND_immr: put_dec(t, bits(w, 16, 6)); break;
-    case OPERAND_imms: put_dec(t, bits(w, 10, 6)); break;
-    case OPERAND_bf_lsb: put_dec(t, -bits(w, 16, 6) & (a64_sf(w) ? 63 : 31)); break;
-    case OPERAND_bf_width: put_dec(t, bits(w, 10, 6) + 1); break;
-    case OPERAND_bfx_width: put_dec(t, (int)bits(w, 10, 6) - (int)bits(w, 16, 6) + 1); break;
-    case OPERAND_simm8: put_dec(t, sbits(w, 10, 8)); break;
-    case OPERAND_uimm8: put_dec(t, bits(w, 10, 8)); break;
-    case OPERAND_imm5: put_hex(t, bits(w, 16, 5)); break;
-    case OPERAND_nzcv: put_hex(t, bits(w, 0, 4)); break;
-    case OPERAND_rmif_shift: put_dec(t, bits(w, 15, 6)); break;
-    case OPERAND_shift: put_shift(t, bits(w, 22, 2), bits(w, 10, 6)); break;
-    case OPERAND_rm_extend: put_rm_extend(t); break;
-    case OPERAND_cond: put_nth(t, condition_names, bits(w, 12, 4)); break;
-    case OPERAND_cond_inverted: put_nth(t, condition_names, bits(w, 12, 4) ^ 1); break;
-    case OPERAND_cond_low: put_nth(t, condition_names, bits(w, 0, 4)); break;
-    case OPERAND_bhwx: put_nth(t, "b h w x", bits(w, 10, 2)); break;
+    case OPERAND_immr:
+        put_dec(t, bits(w, 16, 6));
+        break;
+    case OPERAND_imms:
+        put_dec(t, bits(w, 10, 6));
+        break;
+    case OPERAND_bf_lsb:
+        put_dec(t, -bits(w, 16, 6) & (a64_sf(w) ? 63 : 31));
+        break;
+    case OPERAND_bf_width:
+        put_dec(t, bits(w, 10, 6) + 1);
+        break;
+    case OPERAND_bfx_width:
+        put_dec(t, (int)bits(w, 10, 6) - (int)bits(w, 16, 6) + 1);
+        break;
+    case OPERAND_simm8:
+        put_dec(t, sbits(w, 10, 8));
+        break;
+    case OPERAND_uimm8:
+        put_dec(t, bits(w, 10, 8));
+        break;
+    case OPERAND_imm5:
+        put_hex(t, bits(w, 16, 5));
+        break;
+    case OPERAND_nzcv:
+        put_hex(t, bits(w, 0, 4));
+        break;
+    case OPERAND_rmif_mask:
+        put_dec(t, bits(w, 0, 4));
+        break;
+    case OPERAND_rmif_shift:
+        put_dec(t, bits(w, 15, 6));
+        break;
+    case OPERAND_shift:
+        put_shift(t, bits(w, 22, 2), bits(w, 10, 6));
+        break;
+    case OPERAND_rm_extend:
+        put_rm_extend(t);
+        break;
+    case OPERAND_cond:
+        put_nth(t, condition_names, bits(w, 12, 4));
+        break;
+    case OPERAND_cond_inverted:
+        put_nth(t, condition_names, bits(w, 12, 4) ^ 1);
+        break;
+    case OPERAND_cond_low:
+        put_nth(t, condition_names, bits(w, 0, 4));
+        break;
+    case OPERAND_bhwx:
+        put_nth(t, "b h w x", bits(w, 10, 2));
+        break;
 
     /* branches, exceptions, pointer authentication */
-    case OPERAND_label26: put_hex(t, t->pc + (uint64_t)(sbits(w, 0, 26) * 4)); break;
-    case OPERAND_label19: put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 19) * 4)); break;
-    case OPERAND_label14: put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 14) * 4)); break;
-    case OPERAND_tb_bit: put_dec(t, bits(w, 31, 1) << 5 | bits(w, 19, 5)); break;
-    case OPERAND_imm16_low: put_dec(t, bits(w, 0, 16)); break;
+    case OPERAND_label26:
+        put_hex(t, t->pc + (uint64_t)(sbits(w, 0, 26) * 4));
+        break;
+    case OPERAND_label19:
+        put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 19) * 4));
+        break;
+    case OPERAND_label14:
+        put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 14) * 4));
+        break;
+    case OPERAND_tb_bit:
+        put_dec(t, bits(w, 31, 1) << 5 | bits(w, 19, 5));
+        break;
+    case OPERAND_imm16_low:
+        put_dec(t, bits(w, 0, 16));
+        break;
     case OPERAND_imm16_opt:
         if (bits(w, 5, 16)) {
             put(t, '#');
             put_hex(t, bits(w, 5, 16));
         }
         break;
-    case OPERAND_key: put(t, bits(w, 10, 1) ? 'b' : 'a'); break;
-    case OPERAND_key_ldra: put(t, bits(w, 23, 1) ? 'b' : 'a'); break;
+    case OPERAND_key:
+        put(t, bits(w, 10, 1) ? 'b' : 'a');
+        break;
+    case OPERAND_key_ldra:
+        put(t, bits(w, 23, 1) ? 'b' : 'a');
+        break;
 
     /* system */
-    case OPERAND_hint: put_hex(t, bits(w, 5, 7)); break;
-    case OPERAND_bti: put_nth(t, " c j jc", bits(w, 6, 2)); break;
+    case OPERAND_hint:
+        put_hex(t, bits(w, 5, 7));
+        break;
+    case OPERAND_bti:
+        put_nth(t, " c j jc", bits(w, 6, 2));
+        break;
     case OPERAND_clrex:
         if (bits(w, 8, 4) != 15) {
             put(t, '#');
@@ -479,80 +625,208 @@ static void put_operand(struct text *t, enum operand operand) {
             put_hex(t, bits(w, 8, 4));
         }
         break;
-    case OPERAND_barrier: put_barrier(t); break;
-    case OPERAND_crm: put_hex(t, bits(w, 8, 4)); break;
-    case OPERAND_pstate: put_pstate(t); break;
-    case OPERAND_sysreg: put_sysreg(t); break;
+    case OPERAND_barrier:
+        put_barrier(t);
+        break;
+    case OPERAND_crm:
+        put_hex(t, bits(w, 8, 4));
+        break;
+    case OPERAND_pstate:
+        put_pstate(t);
+        break;
+    case OPERAND_sysreg:
+        put_sysreg(t);
+        break;
 
     /* addresses */
-    case OPERAND_bh: put_nth(t, "b h  ", bits(w, 30, 2)); break;
-    case OPERAND_imm7: put_offset(t, pair_offset(w)); break;
-    case OPERAND_imm7_always: put_dec(t, pair_offset(w)); break;
-    case OPERAND_imm9: put_offset(t, sbits(w, 12, 9)); break;
-    case OPERAND_imm9_always: put_dec(t, sbits(w, 12, 9)); break;
-    case OPERAND_uoff12: put_offset(t, (int64_t)bits(w, 10, 12) << access_log2(w)); break;
-    case OPERAND_imm10: put_offset(t, (sbits(w, 22, 1) * 512 + bits(w, 12, 9)) * 8); break;
-    case OPERAND_writeback: puts_text(t, bits(w, 11, 1) ? "!" : ""); break;
-    case OPERAND_index: put_index(t); break;
-    case OPERAND_prfop: put_prfop(t); break;
-    case OPERAND_cpy_options: put_nth(t, cpy_options + 1, bits(w, 12, 4)); break;
-    case OPERAND_set_options: put_nth(t, " t n tn", bits(w, 12, 2)); break;
-    case OPERAND_cas_order: put_nth(t, " l a al", bits(w, 22, 1) << 1 | bits(w, 15, 1)); break;
-    case OPERAND_lse_order: put_nth(t, " l a al", bits(w, 22, 2)); break;
+    case OPERAND_bh:
+        put_nth(t, "b h  ", bits(w, 30, 2));
+        break;
+    case OPERAND_imm7:
+        put_offset(t, pair_offset(w));
+        break;
+    case OPERAND_imm7_always:
+        put_dec(t, pair_offset(w));
+        break;
+    case OPERAND_imm9:
+        put_offset(t, sbits(w, 12, 9));
+        break;
+    case OPERAND_imm9_always:
+        put_dec(t, sbits(w, 12, 9));
+        break;
+    case OPERAND_uoff12:
+        put_offset(t, (int64_t)bits(w, 10, 12) << access_log2(w));
+        break;
+    case OPERAND_imm10:
+        put_offset(t, (sbits(w, 22, 1) * 512 + bits(w, 12, 9)) * 8);
+        break;
+    case OPERAND_writeback:
+        puts_text(t, bits(w, 11, 1) ? "!" : "");
+        break;
+    case OPERAND_index:
+        put_index(t);
+        break;
+    case OPERAND_prfop:
+        put_prfop(t);
+        break;
+    case OPERAND_cpy_options:
+        put_nth(t, cpy_options, bits(w, 12, 4));
+        break;
+    case OPERAND_set_options:
+        put_nth(t, " t n tn", bits(w, 12, 2));
+        break;
+    case OPERAND_cas_order:
+        put_nth(t, " l a al", bits(w, 22, 1) << 1 | bits(w, 15, 1));
+        break;
+    case OPERAND_lse_order:
+        put_nth(t, " l a al", bits(w, 22, 2));
+        break;
 
     /* SIMD&FP registers and their types */
-    case OPERAND_d: put_dec(t, a64_Rd(w)); break;
-    case OPERAND_t: put_dec(t, a64_Rt(w)); break;
-    case OPERAND_n: put_dec(t, a64_Rn(w)); break;
-    case OPERAND_m: put_dec(t, a64_Rm(w)); break;
-    case OPERAND_a: put_dec(t, a64_Ra(w)); break;
-    case OPERAND_u: put_dec(t, a64_Rt2(w)); break;
-    case OPERAND_fo: put_nth(t, "s d q", bits(w, 30, 2)); break;
-    case OPERAND_fx: put_nth(t, element_letters, fp_access_log2(w)); break;
-    case OPERAND_ft: put_nth(t, "s d - h", bits(w, 22, 2)); break;
-    case OPERAND_fopc: put_nth(t, "s d - h", bits(w, 15, 2)); break;
-    case OPERAND_fbits: put_dec(t, 64 - bits(w, 10, 6)); break;
-    case OPERAND_fp_imm8: put_fp_imm8(t, bits(w, 13, 8)); break;
-    case OPERAND_two: puts_text(t, a64_Q(w) ? "2" : ""); break;
-    case OPERAND_bt: put(t, a64_Q(w) ? 't' : 'b'); break;
-    case OPERAND_T: put_nth(t, by_size_Q, a64_size(w) << 1 | a64_Q(w)); break;
-    case OPERAND_TB: put_nth(t, by_size_Q, a64_Q(w)); break;
-    case OPERAND_TH: put_nth(t, by_size_Q, 2 | a64_Q(w)); break;
-    case OPERAND_TS: put_nth(t, by_size_Q, 4 | a64_Q(w)); break;
-    case OPERAND_TF: put_nth(t, by_size_Q, 4 | bits(w, 22, 1) << 1 | a64_Q(w)); break;
-    case OPERAND_TFHM: put_nth(t, "2h 4h", a64_Q(w)); break;
-    case OPERAND_TW: put_nth(t, by_long_size, a64_size(w) + 1); break;
-    case OPERAND_TP: put_nth(t, by_size_Q, ((a64_size(w) + 1) << 1) | a64_Q(w)); break;
-    case OPERAND_TN: put_nth(t, by_size_Q, 2 + (bits(w, 22, 1) << 1) + a64_Q(w)); break;
-    case OPERAND_TNW: put_nth(t, by_long_size, 2 + bits(w, 22, 1)); break;
-    case OPERAND_TI: put_nth(t, by_size_Q, immh_log2(w) << 1 | a64_Q(w)); break;
-    case OPERAND_TIW: put_nth(t, by_long_size, immh_log2(w) + 1); break;
-    case OPERAND_T5: put_nth(t, by_size_Q, imm5_log2(w) << 1 | a64_Q(w)); break;
-    case OPERAND_E: put_nth(t, element_letters, a64_size(w)); break;
-    case OPERAND_EW: put_nth(t, element_letters, a64_size(w) + 1); break;
-    case OPERAND_EF: put_nth(t, element_letters, 2 + bits(w, 22, 1)); break;
-    case OPERAND_EI: put_nth(t, element_letters, immh_log2(w)); break;
-    case OPERAND_EIW: put_nth(t, element_letters, immh_log2(w) + 1); break;
-    case OPERAND_E5: put_nth(t, element_letters, imm5_log2(w)); break;
-    case OPERAND_i5: put_dec(t, bits(w, 16, 5) >> (imm5_log2(w) + 1)); break;
-    case OPERAND_i4: put_dec(t, bits(w, 11, 4) >> imm5_log2(w)); break;
-    case OPERAND_esize: put_dec(t, 8 << a64_size(w)); break;
-    case OPERAND_right: put_dec(t, (16 << immh_log2(w)) - bits(w, 16, 7)); break;
-    case OPERAND_left: put_dec(t, bits(w, 16, 7) - (8u << immh_log2(w))); break;
-    case OPERAND_ext_index: put_dec(t, bits(w, 11, 4)); break;
+    case OPERAND_d:
+        put_dec(t, a64_Rd(w));
+        break;
+    case OPERAND_t:
+        put_dec(t, a64_Rt(w));
+        break;
+    case OPERAND_n:
+        put_dec(t, a64_Rn(w));
+        break;
+    case OPERAND_m:
+        put_dec(t, a64_Rm(w));
+        break;
+    case OPERAND_a:
+        put_dec(t, a64_Ra(w));
+        break;
+    case OPERAND_u:
+        put_dec(t, a64_Rt2(w));
+        break;
+    case OPERAND_fo:
+        put_nth(t, "s d q", bits(w, 30, 2));
+        break;
+    case OPERAND_fx:
+        put_nth(t, element_letters, fp_access_log2(w));
+        break;
+    case OPERAND_ft:
+        put_nth(t, "s d - h", bits(w, 22, 2));
+        break;
+    case OPERAND_fopc:
+        put_nth(t, "s d - h", bits(w, 15, 2));
+        break;
+    case OPERAND_fbits:
+        put_dec(t, 64 - bits(w, 10, 6));
+        break;
+    case OPERAND_fp_imm8:
+        put_fp_imm8(t, bits(w, 13, 8));
+        break;
+    case OPERAND_two:
+        puts_text(t, a64_Q(w) ? "2" : "");
+        break;
+    case OPERAND_bt:
+        put(t, a64_Q(w) ? 't' : 'b');
+        break;
+    case OPERAND_T:
+        put_nth(t, by_size_Q, a64_size(w) << 1 | a64_Q(w));
+        break;
+    case OPERAND_TB:
+        put_nth(t, by_size_Q, a64_Q(w));
+        break;
+    case OPERAND_TH:
+        put_nth(t, by_size_Q, 2 | a64_Q(w));
+        break;
+    case OPERAND_TS:
+        put_nth(t, by_size_Q, 4 | a64_Q(w));
+        break;
+    case OPERAND_TF:
+        put_nth(t, by_size_Q, 4 | bits(w, 22, 1) << 1 | a64_Q(w));
+        break;
+    case OPERAND_TFHM:
+        put_nth(t, "2h 4h", a64_Q(w));
+        break;
+    case OPERAND_TW:
+        put_nth(t, by_long_size, a64_size(w) + 1);
+        break;
+    case OPERAND_TP:
+        put_nth(t, by_size_Q, ((a64_size(w) + 1) << 1) | a64_Q(w));
+        break;
+    case OPERAND_TN:
+        put_nth(t, by_size_Q, 2 + (bits(w, 22, 1) << 1) + a64_Q(w));
+        break;
+    case OPERAND_TNW:
+        put_nth(t, by_long_size, 2 + bits(w, 22, 1));
+        break;
+    case OPERAND_TI:
+        put_nth(t, by_size_Q, immh_log2(w) << 1 | a64_Q(w));
+        break;
+    case OPERAND_TIW:
+        put_nth(t, by_long_size, immh_log2(w) + 1);
+        break;
+    case OPERAND_T5:
+        put_nth(t, by_size_Q, imm5_log2(w) << 1 | a64_Q(w));
+        break;
+    case OPERAND_E:
+        put_nth(t, element_letters, a64_size(w));
+        break;
+    case OPERAND_EW:
+        put_nth(t, element_letters, a64_size(w) + 1);
+        break;
+    case OPERAND_EF:
+        put_nth(t, element_letters, 2 + bits(w, 22, 1));
+        break;
+    case OPERAND_EI:
+        put_nth(t, element_letters, immh_log2(w));
+        break;
+    case OPERAND_EIW:
+        put_nth(t, element_letters, immh_log2(w) + 1);
+        break;
+    case OPERAND_E5:
+        put_nth(t, element_letters, imm5_log2(w));
+        break;
+    case OPERAND_i5:
+        put_dec(t, bits(w, 16, 5) >> (imm5_log2(w) + 1));
+        break;
+    case OPERAND_i4:
+        put_dec(t, bits(w, 11, 4) >> imm5_log2(w));
+        break;
+    case OPERAND_esize:
+        put_dec(t, 8 << a64_size(w));
+        break;
+    case OPERAND_right:
+        put_dec(t, (16 << immh_log2(w)) - bits(w, 16, 7));
+        break;
+    case OPERAND_left:
+        put_dec(t, bits(w, 16, 7) - (8u << immh_log2(w)));
+        break;
+    case OPERAND_ext_index:
+        put_dec(t, bits(w, 11, 4));
+        break;
     case OPERAND_rot_vec:
         put_dec(t, bits(w, 13, 1) ? 90 + bits(w, 12, 1) * 180 : bits(w, 11, 2) * 90);
         break;
-    case OPERAND_rot_elem: put_dec(t, bits(w, 13, 2) * 90); break;
-    case OPERAND_xar_imm6: put_dec(t, bits(w, 10, 6)); break;
-    case OPERAND_sm3_lane: put_dec(t, bits(w, 12, 2)); break;
+    case OPERAND_rot_elem:
+        put_dec(t, bits(w, 13, 2) * 90);
+        break;
+    case OPERAND_xar_imm6:
+        put_dec(t, bits(w, 10, 6));
+        break;
+    case OPERAND_sm3_lane:
+        put_dec(t, bits(w, 12, 2));
+        break;
     case OPERAND_elem:
         put_element(t, a64_size(w) == 1 ? "h" : "s", a64_size(w));
         break;
-    case OPERAND_elem_fp: put_element(t, bits(w, 22, 1) ? "d" : "s", 2 + bits(w, 22, 1)); break;
-    case OPERAND_elem_h: put_element(t, "h", 1); break;
-    case OPERAND_elem_4b: put_element(t, "4b", 2); break;
-    case OPERAND_elem_2h: put_element(t, "2h", 2); break;
+    case OPERAND_elem_fp:
+        put_element(t, bits(w, 22, 1) ? "d" : "s", 2 + bits(w, 22, 1));
+        break;
+    case OPERAND_elem_h:
+        put_element(t, "h", 1);
+        break;
+    case OPERAND_elem_4b:
+        put_element(t, "4b", 2);
+        break;
+    case OPERAND_elem_2h:
+        put_element(t, "2h", 2);
+        break;
     case OPERAND_elem_complex: /* a pair of elements: one bit less of index */
         put(t, 'v');
         put_dec(t, a64_Rm(w));
@@ -565,7 +839,9 @@ static void put_operand(struct text *t, enum operand operand) {
     case OPERAND_list_multi:
         put_list(t, a64_Rt(w), multi_registers(w), by_size_Q, bits(w, 10, 2) << 1 | a64_Q(w));
         break;
-    case OPERAND_post_multi: put_post_amount(t, multi_registers(w) * (8u << a64_Q(w))); break;
+    case OPERAND_post_multi:
+        put_post_amount(t, multi_registers(w) * (8u << a64_Q(w)));
+        break;
     case OPERAND_list_single:
         log2 = lane_log2(w, &lane);
         put_list(t, a64_Rt(w), lane_registers(w), element_letters, log2);
@@ -580,7 +856,9 @@ static void put_operand(struct text *t, enum operand operand) {
     case OPERAND_list_replicate:
         put_list(t, a64_Rt(w), lane_registers(w), by_size_Q, bits(w, 10, 2) << 1 | a64_Q(w));
         break;
-    case OPERAND_list_table: put_list(t, a64_Rn(w), bits(w, 13, 2) + 1, "16b", 0); break;
+    case OPERAND_list_table:
+        put_list(t, a64_Rn(w), bits(w, 13, 2) + 1, "16b", 0);
+        break;
 
     /* modified immediates */
     case OPERAND_TM:
@@ -591,15 +869,23 @@ static void put_operand(struct text *t, enum operand operand) {
         log2 = bits(w, 11, 1) ? 1 : bits(w, 29, 1) ? 3 : 2;
         put_nth(t, by_size_Q, log2 << 1 | a64_Q(w));
         break;
-    case OPERAND_imm8: put_hex(t, imm_abcdefgh(w)); break;
-    case OPERAND_modimm_shift: put_modimm_shift(t); break;
+    case OPERAND_imm8:
+        put_hex(t, imm_abcdefgh(w));
+        break;
+    case OPERAND_modimm_shift:
+        put_modimm_shift(t);
+        break;
     case OPERAND_modimm64_reg:
         put(t, a64_Q(w) ? 'v' : 'd');
         put_dec(t, a64_Rd(w));
         puts_text(t, a64_Q(w) ? ".2d" : "");
         break;
-    case OPERAND_imm_bytes: put_hex(t, a64_simd_immediate(1, 14, imm_abcdefgh(w))); break;
-    case OPERAND_fp_abcdefgh: put_fp_imm8(t, imm_abcdefgh(w)); break;
+    case OPERAND_imm_bytes:
+        put_hex(t, a64_simd_immediate(1, 14, imm_abcdefgh(w)));
+        break;
+    case OPERAND_fp_abcdefgh:
+        put_fp_imm8(t, imm_abcdefgh(w));
+        break;
     }
 }
 
