@@ -210,6 +210,20 @@ static void add_exclusive_pair(struct block *k, uint32_t w) {
     k->item_count--;
 }
 
+/* A compare-and-swap, after loading what it will compare with. */
+static void add_compare_and_swap(struct block *k, uint32_t w, const struct access *a) {
+    unsigned log2 = __builtin_ctz(a->bytes);
+    uint32_t load = a->compares_pair
+                        ? 0x29400000 | (a->bytes == 16 ? 1u << 31 : 0) | (a->compared + 1) << 10
+                        : 0x08dffc00 | log2 << 30; /* LDP, LDAR */
+    load |= a64_Rn(w) << 5 | a->compared;
+    enum a64_op op = a64_decode(load);
+    start_item(k);
+    if (op && k->g->in_blocks[op] && !writes_protected(k, op, load) && chance(rng_of(k), 70))
+        emit(&k->b, load);
+    emit(&k->b, w);
+}
+
 /* MSR of a register whose value must be limited gets it by a MOVZ just before. */
 static void add_system_write(struct block *k, uint32_t w) {
     uint64_t mask = system_value_mask(w);
@@ -247,7 +261,7 @@ static void add_branch(struct block *k, uint32_t w) {
         emit(&k->b, w);
         return;
     case CONTROL_EXCEPTION:
-        if (!chance(rng_of(k), 3))
+        if (!chance(rng_of(k), 1))
             return;
         start_item(k);
         emit(&k->b, w);
@@ -324,7 +338,10 @@ static void add_items(struct block *k, enum theme theme, unsigned count) {
             add_branch(k, w);
         else if (analyse_access(w).exclusive)
             add_exclusive_pair(k, w);
-        else if (is_system_move(w, &reads) && !reads)
+        else if (analyse_access(w).compares) {
+            struct access a = analyse_access(w);
+            add_compare_and_swap(k, w, &a);
+        } else if (is_system_move(w, &reads) && !reads)
             add_system_write(k, w);
         else {
             start_item(k);
@@ -387,6 +404,8 @@ static void set_bases(struct block *k, struct insn_state *s) {
         base = SCRATCH_BASE + SCRATCH_RW_BYTES + rng_below(rng, PAGE_BYTES);
     if (chance(rng, 50) || k->base == 31)
         base &= ~15ull;
+    if (k->base != 31 && chance(rng, 3)) /* tagged pointer (TBI) */
+        base ^= (uint64_t)(1 + rng_below(rng, 255)) << 56;
     if (k->base == 31)
         s->sp = base;
     else

@@ -184,6 +184,17 @@ static void inject_fault(enum a64_op row, const struct insn_case *c, struct insn
     }
 }
 
+static void undefined_result(const struct insn_case *c, struct insn_result *r) {
+    memset(r, 0, sizeof *r);
+    r->done = DONE;
+    r->signal = SIGILL;
+    r->code = ILL_ILLOPC;
+    r->after = c->before;
+    r->after.pc = CODE_BASE + c->slot_offset + c->code_first * 4;
+    r->fault_address = r->after.pc;
+    r->memory_hash = 0xcbf29ce484222325ull; /* of no changes, as the runner computes it */
+}
+
 bool batch_run(const struct executor *e, struct batch *b) {
     static unsigned serial;
     char case_path[256];
@@ -194,6 +205,8 @@ bool batch_run(const struct executor *e, struct batch *b) {
     ok = write_case_file(case_path, b);
     for (int i = 0; ok && i < 2; i++) {
         struct side_run *r = &run[i];
+        if (!e->side[i].command)
+            continue;
         r->side = &e->side[i];
         snprintf(r->result_path, sizeof r->result_path, "%s/results-%d-%u-%d", e->work_directory,
                  getpid(), serial, i);
@@ -209,6 +222,11 @@ bool batch_run(const struct executor *e, struct batch *b) {
                 watch_side(&run[i], e, case_path, b->count);
     }
     for (int i = 0; i < 2; i++) {
+        if (!e->side[i].command) {
+            for (uint32_t j = 0; j < b->count; j++)
+                undefined_result(&b->cases[j], &b->results[i][j]);
+            continue;
+        }
         ok = ok && !run[i].failed;
         if (run[i].progress && run[i].progress != MAP_FAILED) {
             memcpy(b->results[i], run[i].progress + 1, b->count * sizeof *b->results[i]);

@@ -42,6 +42,19 @@ bool random_word(struct generator *g, enum a64_op op, uint32_t *word) {
     return false;
 }
 
+/* Registers that coincide, which random fields seldom do: all fields from two registers and 31. */
+static uint32_t alias_registers(struct generator *g, enum a64_op op, uint32_t w) {
+    static const uint8_t positions[] = {0, 5, 10, 16};
+    const unsigned choice[3] = {rng_below(&g->rng, 32), rng_below(&g->rng, 32), 31};
+    uint32_t aliased = w;
+    for (unsigned i = 0; i < ARRAY_SIZE(positions); i++)
+        if (has_register_field(op, positions[i])) {
+            unsigned r = choice[rng_below(&g->rng, 3)];
+            aliased = (aliased & ~(31u << positions[i])) | r << positions[i];
+        }
+    return a64_decode(aliased) == op && !is_unpredictable(aliased) ? aliased : w;
+}
+
 void finish_case(struct generator *g, struct insn_case *c, const struct builder *b) {
     unsigned literal = (2 + b->count + 1) & ~1u;
     unsigned words = literal + 2 + POOL_WORDS;
@@ -86,15 +99,29 @@ static uint64_t choose_address(struct generator *g, const struct access *a, bool
         address = SCRATCH_BASE + SCRATCH_RW_BYTES - rng_below(rng, size + 9) + 4;
     } else if (kind < 94) {
         address = SCRATCH_BASE + SCRATCH_IMAGE_BYTES - rng_below(rng, size + 9) + 4;
-    } else if (kind < 97) {
+    } else if (kind < 97 || (a->ordered && !g->misaligned)) {
         address = SCRATCH_BASE - rng_below(rng, size + 9) + 4;
     } else {
         *wild = true;
         address = 0;
     }
-    if (a->ordered && chance(rng, 96)) /* else an alignment fault */
+    if (a->ordered && !(g->misaligned && chance(rng, 20)))
         address &= -(uint64_t)size;
     return address;
+}
+
+/* X<Rs> (and X<Rs+1>) = what compare-and-swap will find at the address. */
+static void expect_memory(struct generator *g, struct insn_case *c, const struct access *a,
+                          uint64_t address) {
+    if (address < SCRATCH_BASE || address + a->bytes > SCRATCH_BASE + SCRATCH_IMAGE_BYTES)
+        return;
+    const uint8_t *memory = g->scratch + (address - SCRATCH_BASE);
+    unsigned each = a->compares_pair ? a->bytes / 2 : a->bytes;
+    for (unsigned i = 0; i < a->bytes / each; i++) {
+        unsigned r = a->compared + i;
+        if (r < 31 && (int)r != a->base)
+            memcpy(&c->before.x[r], memory + i * each, each); /* above it, what the register held */
+    }
 }
 
 /* Sets base and index so that the word's address is a chosen one. */
@@ -112,6 +139,8 @@ static void aim_access(struct generator *g, struct insn_case *c, const struct ac
         c->before.sp = base & ~15ull; /* SP alignment is checked */
     else
         c->before.x[a->base] = base;
+    if (a->compares && chance(&g->rng, 60))
+        expect_memory(g, c, a, address);
     if (a->base != 31 && chance(&g->rng, 5)) /* tagged pointer (TBI) */
         c->before.x[a->base] ^= (uint64_t)(1 + rng_below(&g->rng, 255)) << 56;
 }
@@ -178,11 +207,18 @@ bool generate_single(struct generator *g, enum a64_op op, struct insn_case *c) {
     uint32_t w;
     if (!random_word(g, op, &w))
         return false;
+    if (chance(&g->rng, 25))
+        w = alias_registers(g, op, w);
     memset(c, 0, sizeof *c);
     c->row = op;
     fill_state(&c->before, &g->rng, g->fpcr_mask);
     struct builder b = {.count = 0};
     struct access a = analyse_access(w);
+    if (a.ordered && a.base == 31 && a.imm_bits &&
+        !g->misaligned) { /* SP itself is 16-byte aligned */
+        w &= ~(15u << a.imm_lsb);
+        a = analyse_access(w);
+    }
     bool reads;
     if (control_of(w) != CONTROL_NONE) {
         generate_branch(g, &b, w);
@@ -197,4 +233,22 @@ bool generate_single(struct generator *g, enum a64_op op, struct insn_case *c) {
     }
     finish_case(g, c, &b);
     return true;
+}
+
+void generate_undefined(struct generator *g, struct insn_case *c) {
+    uint32_t w;
+    do { /* near misses of rows, words of rows that are not enabled, any word */
+        unsigned kind = rng_below(&g->rng, 4);
+        w = rng_next(&g->rng) >> 32;
+        if (kind)
+            w = a64_random_word(1 + rng_below(&g->rng, A64_OP_COUNT - 1), &g->rng);
+        for (unsigned n = kind == 1 ? 0 : 1 + rng_below(&g->rng, 3); kind && n; n--)
+            w ^= 1u << rng_below(&g->rng, 32);
+    } while (g->enabled[a64_decode(w)]);
+    memset(c, 0, sizeof *c);
+    fill_state(&c->before, &g->rng, g->fpcr_mask);
+    struct builder b = {.count = 0};
+    emit(&b, w);
+    finish_case(g, c, &b);
+    c->code[c->code_first] = w; /* even if it looks like a literal load */
 }

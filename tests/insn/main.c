@@ -29,6 +29,9 @@ static const char help[] =
     "  --cases N           cases per row (default 200; 0: none)\n"
     "  --blocks N          blocks per unit (default 128)    --block-units N  units per theme "
     "(default 4; 0: none)\n"
+    "  --undefined N       cases of unallocated words and rows that are not enabled: SIGILL "
+    "(default 0)\n"
+    "  --misaligned        also acquire, release and atomic accesses that are not aligned\n"
     "  --shared-slots      also blocks whose code overwrites earlier code\n"
     "  --region-limit      also blocks of the subject against itself with ELFUSE_REGION_LIMIT=1\n"
     "  --fpcr HEX          FPCR bits to vary (default 07c80000)\n"
@@ -99,6 +102,7 @@ static bool self_test_row(struct plan *p, const char *id) {
     e.inject = row;
     batch_init(&b, 600);
     fill_scratch(b.scratch, &g.rng);
+    g.scratch = b.scratch;
     generator_start_batch(&g);
     while (b.count < b.capacity && generate_block(&g, THEME_MIXED, &b.cases[b.count]))
         b.count++;
@@ -167,15 +171,35 @@ int main(int argc, char **argv) {
     const char *known_path = "tests/insn/known.txt", *inject = NULL;
     bool list = false, run_self_test = false;
     static const struct option options[] = {
-        {"subject", 1, 0, 's'},      {"oracle", 1, 0, 'o'},      {"runner", 1, 0, 'r'},
-        {"work", 1, 0, 'w'},         {"known", 1, 0, 'k'},       {"supported", 1, 0, 'S'},
-        {"row", 1, 0, 'R'},          {"group", 1, 0, 'G'},       {"feature", 1, 0, 'F'},
-        {"seed", 1, 0, 'n'},         {"rounds", 1, 0, 'N'},      {"cases", 1, 0, 'c'},
-        {"blocks", 1, 0, 'b'},       {"block-units", 1, 0, 'B'}, {"shared-slots", 0, 0, 'x'},
-        {"region-limit", 0, 0, 'l'}, {"fpcr", 1, 0, 'f'},        {"timeout", 1, 0, 't'},
-        {"show", 1, 0, 'v'},         {"show-total", 1, 0, 'V'},  {"coverage", 1, 0, 'C'},
-        {"list", 0, 0, 'L'},         {"replay", 1, 0, 'p'},      {"inject", 1, 0, 'i'},
-        {"self-test", 0, 0, 'T'},    {"help", 0, 0, 'h'},        {0},
+        {"subject", 1, 0, 's'},
+        {"oracle", 1, 0, 'o'},
+        {"runner", 1, 0, 'r'},
+        {"work", 1, 0, 'w'},
+        {"known", 1, 0, 'k'},
+        {"supported", 1, 0, 'S'},
+        {"row", 1, 0, 'R'},
+        {"group", 1, 0, 'G'},
+        {"feature", 1, 0, 'F'},
+        {"seed", 1, 0, 'n'},
+        {"rounds", 1, 0, 'N'},
+        {"cases", 1, 0, 'c'},
+        {"blocks", 1, 0, 'b'},
+        {"block-units", 1, 0, 'B'},
+        {"shared-slots", 0, 0, 'x'},
+        {"region-limit", 0, 0, 'l'},
+        {"fpcr", 1, 0, 'f'},
+        {"timeout", 1, 0, 't'},
+        {"show", 1, 0, 'v'},
+        {"show-total", 1, 0, 'V'},
+        {"coverage", 1, 0, 'C'},
+        {"list", 0, 0, 'L'},
+        {"undefined", 1, 0, 'u'},
+        {"misaligned", 0, 0, 'm'},
+        {"replay", 1, 0, 'p'},
+        {"inject", 1, 0, 'i'},
+        {"self-test", 0, 0, 'T'},
+        {"help", 0, 0, 'h'},
+        {0},
     };
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;)
         switch (option) {
@@ -242,6 +266,12 @@ int main(int argc, char **argv) {
             break;
         case 'C':
             p.options.coverage_path = optarg;
+            break;
+        case 'u':
+            p.options.undefined_cases = strtoul(optarg, NULL, 0);
+            break;
+        case 'm':
+            p.options.misaligned = true;
             break;
         case 'L':
             list = true;

@@ -58,6 +58,9 @@ static struct access exclusive_access(uint32_t w) {
     a.ordered = true;
     a.exclusive = !field(w, 23, 1) && !casp;
     a.store_exclusive = a.exclusive && !field(w, 22, 1);
+    a.compares = casp || (field(w, 23, 1) && field(w, 21, 1));
+    a.compares_pair = casp;
+    a.compared = a64_Rs(w);
     return a;
 }
 

@@ -62,15 +62,19 @@ void plan_units(struct plan *p) {
         u->cpu = p->fixed_oracle ? "" : p->known[i].oracle_cpu;
         snprintf(u->name, sizeof u->name, "%s", a64_rows[i].id);
     }
+    if (p->options.undefined_cases)
+        snprintf(add_unit(p, MODE_UNDEFINED)->name, sizeof p->units->name,
+                 "undefined instructions");
     for (enum mode mode = MODE_ORACLE; mode <= MODE_REGION_LIMIT; mode++) {
-        if ((mode == MODE_SHARED_SLOTS && !p->options.shared_slots) ||
+        if (mode == MODE_UNDEFINED || (mode == MODE_SHARED_SLOTS && !p->options.shared_slots) ||
             (mode == MODE_REGION_LIMIT && !p->options.region_limit))
             continue;
         for (unsigned n = 0; n < p->options.block_units; n++)
             for (enum theme theme = 0; theme < THEME_COUNT; theme++) {
                 if (!theme_has_rows(p, &g, theme))
                     continue;
-                static const char *const suffix[] = {"", " (shared slots)", " (region limit 1)"};
+                static const char *const suffix[] = {"", " (shared slots)", "",
+                                                     " (region limit 1)"};
                 struct unit *u = add_unit(p, mode);
                 u->theme = theme;
                 snprintf(u->name, sizeof u->name, "blocks: %s %u%s", theme_names[theme], n + 1,
@@ -83,7 +87,9 @@ void plan_units(struct plan *p) {
 static struct executor executor_for(const struct plan *p, const struct unit *u, char *text,
                                     size_t size) {
     struct executor e = p->executor;
-    if (u->mode == MODE_REGION_LIMIT) {
+    if (u->mode == MODE_UNDEFINED) {
+        e.side[0] = (struct side){"architecture", NULL};
+    } else if (u->mode == MODE_REGION_LIMIT) {
         snprintf(text, size, "env ELFUSE_REGION_LIMIT=1 %s", p->executor.side[1].command);
         e.side[0] = (struct side){"unlimited", p->executor.side[1].command};
         e.side[1] = (struct side){"region limit 1", text};
@@ -176,6 +182,10 @@ static bool same_batch(const struct unit *a, const struct unit *b) {
 }
 
 static bool generate_case(struct generator *g, const struct unit *u, struct insn_case *c) {
+    if (u->mode == MODE_UNDEFINED) {
+        generate_undefined(g, c);
+        return true;
+    }
     return u->row ? generate_single(g, u->row, c) : generate_block(g, u->theme, c);
 }
 
@@ -196,8 +206,12 @@ static void run_compatible_units(struct plan *p, unsigned first, uint64_t seed, 
             name_hash = (name_hash ^ (uint8_t)*s) * 0x100000001b3ull;
         start_generator(p, &g, seed ^ name_hash);
         g.next_slot = next_slot;
+        g.scratch = b->scratch;
+        g.misaligned = p->options.misaligned;
         g.reuse_slots = leader->mode == MODE_SHARED_SLOTS;
-        unsigned wanted = u->row ? p->options.cases_per_row : p->options.blocks_per_unit;
+        unsigned wanted = u->row                      ? p->options.cases_per_row
+                          : u->mode == MODE_UNDEFINED ? p->options.undefined_cases
+                                                      : p->options.blocks_per_unit;
         for (unsigned n = 0; n < wanted && !p->broken; n++) {
             if (b->count == b->capacity || g.next_slot + SLOT_MAX_WORDS * 4 > CODE_BYTES) {
                 run_batch(p, leader, b);

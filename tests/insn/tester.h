@@ -41,6 +41,8 @@ struct access {
     bool ordered;   /* exclusive, acquire/release or atomic: wants natural alignment */
     bool exclusive; /* LDXR/STXR kind */
     bool store_exclusive;
+    bool compares, compares_pair; /* CAS, CASP: stores only if memory equals X<compared> */
+    unsigned compared;
     int base;                   /* register number, 31: SP */
     int index;                  /* offset or post-index register, or -1 */
     bool index_added;           /* the index is part of the address (not post-index) */
@@ -81,7 +83,9 @@ struct generator {
     uint64_t fpcr_mask;
     uint32_t next_slot; /* offset from CODE_BASE */
     bool reuse_slots;
-    bool enabled[A64_OP_COUNT];   /* may be generated */
+    bool misaligned;            /* also acquire/release and atomic accesses that are not aligned */
+    const uint8_t *scratch;     /* the batch's image, so that CAS can succeed */
+    bool enabled[A64_OP_COUNT]; /* may be generated */
     bool in_blocks[A64_OP_COUNT]; /* may be part of a block */
 };
 
@@ -98,6 +102,8 @@ bool random_word(struct generator *g, enum a64_op op, uint32_t *word);
 /* Wraps the builder's words into entry, exit and literals, and gives it the next slot. */
 void finish_case(struct generator *g, struct insn_case *c, const struct builder *b);
 bool generate_single(struct generator *g, enum a64_op op, struct insn_case *c);
+/* A word that must raise SIGILL: unallocated, or of a row that is not enabled. */
+void generate_undefined(struct generator *g, struct insn_case *c);
 /* True when bits [lsb+4:lsb] are a register field in the row's pattern. */
 bool has_register_field(enum a64_op op, unsigned lsb);
 
@@ -119,7 +125,9 @@ bool generate_block(struct generator *g, enum theme theme, struct insn_case *c);
 /* ---- execute.c ---- */
 struct side {
     const char *name;
-    const char *command; /* split at spaces; the runner and its arguments are appended */
+    /* Split at spaces; the runner and its arguments are appended. NULL: no process, every case is
+     * what the architecture says of one undefined instruction. */
+    const char *command;
 };
 enum {
     DONE_NOT_RUN = 0,
@@ -191,6 +199,7 @@ enum a64_op row_by_id(const char *id); /* A64_UNALLOCATED: none */
 enum mode {
     MODE_ORACLE,       /* subject against oracle */
     MODE_SHARED_SLOTS, /* the same, each case's code written over earlier ones */
+    MODE_UNDEFINED,    /* words that must raise SIGILL; needs no oracle */
     MODE_REGION_LIMIT, /* subject against itself with ELFUSE_REGION_LIMIT=1 */
 };
 struct unit {
@@ -204,10 +213,10 @@ struct unit {
 };
 struct options {
     uint64_t seed, fpcr_mask;
-    unsigned cases_per_row, blocks_per_unit, block_units, rounds;
+    unsigned cases_per_row, blocks_per_unit, block_units, undefined_cases, rounds;
     unsigned shown_per_unit, shown_in_total;
     const char *coverage_path;
-    bool region_limit, shared_slots, quiet;
+    bool region_limit, shared_slots, misaligned, quiet;
 };
 struct plan {
     struct options options;
