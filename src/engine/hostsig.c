@@ -197,6 +197,7 @@ static void guest_fault(struct thread *t, int sig, const struct guest_siginfo *i
         }
     }
     t->fault_info = *info;
+    t->fault_error = uc->err;
     t->fault_rax = uc->rax; /* where a tag-masking access keeps its address */
     leave_at(t, uc, r, b, EXIT_FAULT);
 }

@@ -8,6 +8,7 @@
 #include "base/hostcall.h"
 #include "base/relocate.h"
 #include "engine/cache.h"
+#include "engine/fpstate.h"
 #include "engine/hostsig.h"
 #include "engine/offsets.h"
 #include "engine/space.h"
@@ -203,6 +204,7 @@ NORETURN void engine_run(struct thread *t) {
 
 void engine_init(void) {
     cache_init(options.code_cache_bytes);
+    fpcr_write(&current()->cpu, 0);
     hostsig_init();
     struct thread *t = current();
     t->pid = (int32_t)hostcall(__NR_getpid);

@@ -36,6 +36,7 @@ struct thread {
     struct cpu cpu;
     struct thread *next, *prev; /* all threads of this address space, under threads_lock */
     int32_t pid, tid;           /* host ids of the task that runs on it */
+    bool freed_by_parent;       /* a vfork child: its parent takes the area back */
     uint32_t area_state;        /* AREA_FREE, AREA_USED: written last by the exiting task */
 
     /* ---- signals (linux/signal.c, engine/hostsig.c) ---- */
@@ -46,7 +47,8 @@ struct thread {
     struct guest_siginfo
         async_info;   /* the one asynchronous signal taken by the host handler, undelivered */
     bool async_taken; /* async_info is valid; the host blocks all signals until it is delivered */
-    uint64_t fault_rax;
+    uint64_t fault_rax, fault_error; /* the host's RAX and page-fault error code at the fault */
+    struct sighand *sighand;         /* linux/signal.h */
     struct guest_siginfo forced_info[32]; /* of forced_pending's signals */
     struct guest_siginfo fault_info;      /* the synchronous signal of EXIT_FAULT */
     uint32_t generation; /* changes when translations die: host addresses kept before are void */

@@ -1,0 +1,39 @@
+/*
+ * fpstate.c - FPCR and FPSR by MXCSR: the rounding mode and flush-to-zero are MXCSR's while guest
+ * code runs, and the cumulative exception bits are MXCSR's sticky bits plus cpu->fpsr.
+ */
+#include "engine/fpstate.h"
+#include "engine/stubs.h"
+
+#define MXCSR_FTZ    0x8000u
+#define MXCSR_DAZ    0x0040u
+#define MXCSR_STICKY 0x3fu
+
+uint32_t fpcr_to_mxcsr(uint32_t fpcr) {
+    static const uint8_t rounding[4] = {0, 2, 1,
+                                        3}; /* RN RP RM RZ -> x86 nearest, up, down, zero */
+    uint32_t m = MXCSR_MASKS | (uint32_t)rounding[fpcr >> 22 & 3] << 13;
+    return fpcr & FPCR_FZ ? m | MXCSR_FTZ | MXCSR_DAZ : m;
+}
+
+/* IE DE ZE OE UE PE -> IOC DZC OFC UFC IXC; x86's DE has no counterpart (IDC is for flushed inputs
+ * only). */
+static uint32_t sticky_to_fpsr(uint32_t mxcsr) {
+    return (mxcsr & 1) | (mxcsr >> 2 & 1) << 1 | (mxcsr >> 3 & 1) << 2 | (mxcsr >> 4 & 1) << 3 |
+           (mxcsr >> 5 & 1) << 4;
+}
+
+uint32_t fpsr_read(struct cpu *cpu) {
+    return cpu->fpsr | sticky_to_fpsr(mxcsr_get());
+}
+
+void fpsr_write(struct cpu *cpu, uint32_t value) {
+    cpu->fpsr = value & FPSR_BITS;
+    mxcsr_set(mxcsr_get() & ~MXCSR_STICKY);
+}
+
+void fpcr_write(struct cpu *cpu, uint32_t value) {
+    cpu->fpsr = fpsr_read(cpu);
+    cpu->fpcr = value & FPCR_BITS;
+    mxcsr_set(fpcr_to_mxcsr(cpu->fpcr));
+}
