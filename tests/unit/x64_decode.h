@@ -40,8 +40,8 @@ void expect_imm(const char *mnemonic, const char *operands, uint64_t imm, unsign
 void expect_end(void);
 /* What lies between here and `end` is NOPs. */
 void skip_nops(size_t end);
-/* True if capstone decodes the bytes at the current position as one instruction that ends them. */
-bool decodes(void);
+/* The bytes not compared yet, which count as compared from now on. */
+const uint8_t *undecoded(size_t *size);
 
 /* Memory operands that cover ModRM and SIB: returns how many of the at most FORMS it stored. */
 #define FORMS 6000
