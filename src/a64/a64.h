@@ -91,14 +91,15 @@ enum a64_property {
     A64_STORES = 1 << 4,
 };
 
+/* Arrays instead of pointers: a table of pointers would have to be relocated at every start. */
 struct a64_row {
-    const char *name;    /* mnemonic, lower case */
-    const char *id;      /* the row's name */
-    const char *pattern; /* 32 characters, bit 31 first: 0, 1, or a field letter */
-    uint32_t mask, value;
+    char name[12];      /* mnemonic, lower case */
+    char id[24];        /* the row's name */
+    char pattern[33];   /* 32 characters, bit 31 first: 0, 1, or a field letter */
     uint8_t group;      /* enum a64_group */
     uint8_t feature;    /* enum a64_feature */
     uint8_t properties; /* enum a64_property bits */
+    uint32_t mask, value;
 };
 extern const struct a64_row a64_rows[A64_OP_COUNT];
 

@@ -13,13 +13,12 @@ struct text {
     char *dst;
     size_t size, length; /* length counts what did not fit, too */
     uint32_t w;
-    enum a64_op op;
     guest_addr pc;
 };
 
 struct alias {
     uint16_t op, where;
-    const char *name, *text;
+    uint16_t name, text; /* offsets in strings */
 };
 
 /* One halfword at most is not zero: MOVZ makes it. */
@@ -163,6 +162,30 @@ static void put_offset(struct text *t, int64_t offset) {
     }
 }
 
+/* "#value" unless it is what is meant without. */
+static void put_unless(struct text *t, unsigned value, unsigned implied) {
+    if (value != implied) {
+        put(t, '#');
+        put_hex(t, value);
+    }
+}
+
+/* immhi:immlo of ADR and ADRP. */
+static uint64_t adr_offset(uint32_t w) {
+    return (uint64_t)sbits(w, 5, 19) << 2 | bits(w, 29, 2);
+}
+
+static uint64_t bitmask(uint32_t w) {
+    uint64_t mask = 0;
+    a64_logical_immediate(bits(w, 22, 1), bits(w, 10, 6), bits(w, 16, 6), a64_sf(w), &mask);
+    return mask;
+}
+
+/* imm16 where MOVZ and MOVN put it. */
+static uint64_t wide_immediate(uint32_t w) {
+    return (uint64_t)bits(w, 5, 16) << bits(w, 21, 2) * 16;
+}
+
 static void put_shift(struct text *t, unsigned kind, unsigned amount) {
     if (kind == 0 && amount == 0)
         return;
@@ -297,17 +320,16 @@ static void put_sysreg(struct text *t) {
     put_dec(t, bits(w, 5, 3));
 }
 
-static void put_pstate(struct text *t) {
-    puts_text(t, bits(t->w, 5, 3) == 1 ? "ssbs" : "dit");
-}
-
 /* CPYP wtn and so on: what the two reads and writes are, unprivileged (t) and non-temporal (n). */
 static const char cpy_options[] = " wt rt t wn wtwn rtwn twn rn wtrn rtrn trn n wtn rtn tn";
 
 /* ---- vectors ---- */
 
-/* The element by which an indexed instruction multiplies: v0-v15 and H:L:M for 16 bits, else v0-v31
- * and H:L or H. */
+/*
+ * The element by which an indexed instruction multiplies: v0-v15 and H:L:M for 16 bits, else v0-v31
+ * and H:L or H. The elements of complex numbers are counted in pairs, so they are as of the next
+ * larger type.
+ */
 static void put_element(struct text *t, const char *type, unsigned log2_bytes) {
     uint32_t w = t->w;
     unsigned H = bits(w, 11, 1), L = bits(w, 21, 1), M = bits(w, 20, 1);
@@ -332,7 +354,7 @@ static unsigned immh_log2(uint32_t w) {
 
 static const char element_letters[] = "b h s d q";
 
-static unsigned imm_abcdefgh(uint32_t w) {
+static unsigned abcdefgh(uint32_t w) {
     return bits(w, 16, 3) << 5 | bits(w, 5, 5);
 }
 
@@ -351,17 +373,34 @@ static void put_modimm_shift(struct text *t) {
     }
 }
 
-/* LD1-LD4 of one lane: log2 of the element's bytes, and the lane. */
-static unsigned lane_log2(uint32_t w, unsigned *lane) {
+/* cmode of a modified immediate: log2 of the bytes of the element it is for. */
+static unsigned cmode_log2(uint32_t w) {
+    unsigned cmode = bits(w, 12, 4);
+    return cmode < 8 ? 2 : cmode < 12 ? 1 : cmode < 14 ? 2 : 0;
+}
+
+/* Index of by_size_Q for LD1-LD4, whose size is elsewhere than that of data processing. */
+static unsigned ldst_type(uint32_t w) {
+    return bits(w, 10, 2) << 1 | a64_Q(w);
+}
+
+/* LD1-LD4 of one lane or replicated: log2 of the element's bytes. */
+static unsigned lane_log2(uint32_t w) {
     unsigned opcode = bits(w, 14, 2), size = bits(w, 10, 2);
-    unsigned all = a64_Q(w) << 3 | bits(w, 12, 1) << 2 | size;
-    unsigned log2 = opcode == 2 && size == 1 ? 3 : opcode;
-    *lane = all >> log2;
-    return log2;
+    return opcode == 3 ? size : opcode == 2 && size == 1 ? 3 : opcode;
 }
 
 static unsigned lane_registers(uint32_t w) {
     return (bits(w, 13, 1) << 1 | bits(w, 21, 1)) + 1;
+}
+
+/* The lane is in Q:S:size, less the bits the element size takes. */
+static void put_lane_list(struct text *t) {
+    uint32_t w = t->w;
+    put_list(t, a64_Rt(w), lane_registers(w), element_letters, lane_log2(w));
+    put(t, '[');
+    put_dec(t, (a64_Q(w) << 3 | bits(w, 10, 3)) >> lane_log2(w));
+    put(t, ']');
 }
 
 static unsigned multi_registers(uint32_t w) {
@@ -393,499 +432,15 @@ static void put_post_amount(struct text *t, unsigned bytes) {
 
 static void put_operand(struct text *t, enum operand operand) {
     uint32_t w = t->w;
-    unsigned lane, log2;
-    uint64_t mask = 0;
     switch (operand) {
     case OPERAND_none:
         break;
-
-    /* general registers: r is x or w by the bit named, or by sf */
-    case OPERAND_rd:
-        put_gpr(t, a64_sf(w), a64_Rd(w), R31_ZR);
-        break;
-    case OPERAND_rn:
-        put_gpr(t, a64_sf(w), a64_Rn(w), R31_ZR);
-        break;
-    case OPERAND_rm:
-        put_gpr(t, a64_sf(w), a64_Rm(w), R31_ZR);
-        break;
-    case OPERAND_ra:
-        put_gpr(t, a64_sf(w), a64_Ra(w), R31_ZR);
-        break;
-    case OPERAND_rdsp:
-        put_gpr(t, a64_sf(w), a64_Rd(w), R31_SP);
-        break;
-    case OPERAND_rnsp:
-        put_gpr(t, a64_sf(w), a64_Rn(w), R31_SP);
-        break;
-    case OPERAND_xd:
-        put_gpr(t, true, a64_Rd(w), R31_ZR);
-        break;
-    case OPERAND_xn:
-        put_gpr(t, true, a64_Rn(w), R31_ZR);
-        break;
-    case OPERAND_xm:
-        put_gpr(t, true, a64_Rm(w), R31_ZR);
-        break;
-    case OPERAND_xa:
-        put_gpr(t, true, a64_Ra(w), R31_ZR);
-        break;
-    case OPERAND_xs:
-        put_gpr(t, true, a64_Rs(w), R31_ZR);
-        break;
-    case OPERAND_xt:
-        put_gpr(t, true, a64_Rt(w), R31_ZR);
-        break;
-    case OPERAND_xt2:
-        put_gpr(t, true, a64_Rt2(w), R31_ZR);
-        break;
-    case OPERAND_xnsp:
-        put_gpr(t, true, a64_Rn(w), R31_SP);
-        break;
-    case OPERAND_xmsp:
-        put_gpr(t, true, a64_Rm(w), R31_SP);
-        break;
-    case OPERAND_xsp_low:
-        put_gpr(t, true, w & 31, R31_SP);
-        break;
-    case OPERAND_wd:
-        put_gpr(t, false, a64_Rd(w), R31_ZR);
-        break;
-    case OPERAND_wn:
-        put_gpr(t, false, a64_Rn(w), R31_ZR);
-        break;
-    case OPERAND_wm:
-        put_gpr(t, false, a64_Rm(w), R31_ZR);
-        break;
-    case OPERAND_ws:
-        put_gpr(t, false, a64_Rs(w), R31_ZR);
-        break;
-    case OPERAND_rt:
-        put_gpr(t, bits(w, 30, 2) == 3, a64_Rt(w), R31_ZR);
-        break;
-    case OPERAND_rs:
-        put_gpr(t, bits(w, 30, 2) == 3, a64_Rs(w), R31_ZR);
-        break;
-    case OPERAND_rtw:
-        put_gpr(t, !bits(w, 22, 1), a64_Rt(w), R31_ZR);
-        break;
-    case OPERAND_rt31:
-        put_gpr(t, bits(w, 31, 1), a64_Rt(w), R31_ZR);
-        break;
-    case OPERAND_rt2_31:
-        put_gpr(t, bits(w, 31, 1), a64_Rt2(w), R31_ZR);
-        break;
-    case OPERAND_rd30:
-    case OPERAND_rt30:
-        put_gpr(t, bits(w, 30, 1), a64_Rt(w), R31_ZR);
-        break;
-    case OPERAND_rt2_30:
-        put_gpr(t, bits(w, 30, 1), a64_Rt2(w), R31_ZR);
-        break;
-    case OPERAND_rt30_odd:
-        put_gpr(t, bits(w, 30, 1), a64_Rt(w) + 1, R31_ZR);
-        break;
-    case OPERAND_rs30:
-        put_gpr(t, bits(w, 30, 1), a64_Rs(w), R31_ZR);
-        break;
-    case OPERAND_rs30_odd:
-        put_gpr(t, bits(w, 30, 1), a64_Rs(w) + 1, R31_ZR);
-        break;
-    case OPERAND_r5n:
-        put_gpr(t, imm5_log2(w) == 3, a64_Rn(w), R31_ZR);
-        break;
-
-    /* immediates of data processing */
-    case OPERAND_adr:
-        put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 19) * 4 + bits(w, 29, 2)));
-        break;
-    case OPERAND_adrp:
-        put_hex(t, (t->pc & ~0xfffull) + (uint64_t)((sbits(w, 5, 19) * 4 + bits(w, 29, 2)) * 4096));
-        break;
-    case OPERAND_imm12:
-        put_hex(t, bits(w, 10, 12));
-        break;
-    case OPERAND_lsl12:
-        puts_text(t, bits(w, 22, 1) ? ", lsl #12" : "");
-        break;
-    case OPERAND_bitmask:
-        a64_logical_immediate(bits(w, 22, 1), bits(w, 10, 6), bits(w, 16, 6), a64_sf(w), &mask);
-        put_hex(t, mask);
-        break;
-    case OPERAND_imm16:
-        put_hex(t, bits(w, 5, 16));
-        break;
-    case OPERAND_hw:
-        put_shift(t, 0, bits(w, 21, 2) * 16);
-        break;
-    case OPERAND_movz:
-        put_hex(t, (uint64_t)bits(w, 5, 16) << bits(w, 21, 2) * 16);
-        break;
-    case OPERAND_movn:
-        mask = ~((uint64_t)bits(w, 5, 16) << bits(w, 21, 2) * 16);
-        put_hex(t, a64_sf(w) ? mask : (uint32_t)mask);
-        break;
-    case OPERAND_immr:
-        put_dec(t, bits(w, 16, 6));
-        break;
-    case OPERAND_imms:
-        put_dec(t, bits(w, 10, 6));
-        break;
-    case OPERAND_bf_lsb:
-        put_dec(t, -bits(w, 16, 6) & (a64_sf(w) ? 63 : 31));
-        break;
-    case OPERAND_bf_width:
-        put_dec(t, bits(w, 10, 6) + 1);
-        break;
-    case OPERAND_bfx_width:
-        put_dec(t, (int)bits(w, 10, 6) - (int)bits(w, 16, 6) + 1);
-        break;
-    case OPERAND_simm8:
-        put_dec(t, sbits(w, 10, 8));
-        break;
-    case OPERAND_uimm8:
-        put_dec(t, bits(w, 10, 8));
-        break;
-    case OPERAND_imm5:
-        put_hex(t, bits(w, 16, 5));
-        break;
-    case OPERAND_nzcv:
-        put_hex(t, bits(w, 0, 4));
-        break;
-    case OPERAND_rmif_mask:
-        put_dec(t, bits(w, 0, 4));
-        break;
-    case OPERAND_rmif_shift:
-        put_dec(t, bits(w, 15, 6));
-        break;
-    case OPERAND_shift:
-        put_shift(t, bits(w, 22, 2), bits(w, 10, 6));
-        break;
-    case OPERAND_rm_extend:
-        put_rm_extend(t);
-        break;
-    case OPERAND_cond:
-        put_nth(t, condition_names, bits(w, 12, 4));
-        break;
-    case OPERAND_cond_inverted:
-        put_nth(t, condition_names, bits(w, 12, 4) ^ 1);
-        break;
-    case OPERAND_cond_low:
-        put_nth(t, condition_names, bits(w, 0, 4));
-        break;
-    case OPERAND_bhwx:
-        put_nth(t, "b h w x", bits(w, 10, 2));
-        break;
-
-    /* branches, exceptions, pointer authentication */
-    case OPERAND_label26:
-        put_hex(t, t->pc + (uint64_t)(sbits(w, 0, 26) * 4));
-        break;
-    case OPERAND_label19:
-        put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 19) * 4));
-        break;
-    case OPERAND_label14:
-        put_hex(t, t->pc + (uint64_t)(sbits(w, 5, 14) * 4));
-        break;
-    case OPERAND_tb_bit:
-        put_dec(t, bits(w, 31, 1) << 5 | bits(w, 19, 5));
-        break;
-    case OPERAND_imm16_low:
-        put_dec(t, bits(w, 0, 16));
-        break;
-    case OPERAND_imm16_opt:
-        if (bits(w, 5, 16)) {
-            put(t, '#');
-            put_hex(t, bits(w, 5, 16));
-        }
-        break;
-    case OPERAND_key:
-        put(t, bits(w, 10, 1) ? 'b' : 'a');
-        break;
-    case OPERAND_key_ldra:
-        put(t, bits(w, 23, 1) ? 'b' : 'a');
-        break;
-
-    /* system */
-    case OPERAND_hint:
-        put_hex(t, bits(w, 5, 7));
-        break;
-    case OPERAND_bti:
-        put_nth(t, " c j jc", bits(w, 6, 2));
-        break;
-    case OPERAND_clrex:
-        if (bits(w, 8, 4) != 15) {
-            put(t, '#');
-            put_hex(t, bits(w, 8, 4));
-        }
-        break;
-    case OPERAND_isb:
-        if (bits(w, 8, 4) != 15) {
-            put(t, '#');
-            put_hex(t, bits(w, 8, 4));
-        }
-        break;
-    case OPERAND_barrier:
-        put_barrier(t);
-        break;
-    case OPERAND_crm:
-        put_hex(t, bits(w, 8, 4));
-        break;
-    case OPERAND_pstate:
-        put_pstate(t);
-        break;
-    case OPERAND_sysreg:
-        put_sysreg(t);
-        break;
-
-    /* addresses */
-    case OPERAND_bh:
-        put_nth(t, "b h  ", bits(w, 30, 2));
-        break;
-    case OPERAND_imm7:
-        put_offset(t, pair_offset(w));
-        break;
-    case OPERAND_imm7_always:
-        put_dec(t, pair_offset(w));
-        break;
-    case OPERAND_imm9:
-        put_offset(t, sbits(w, 12, 9));
-        break;
-    case OPERAND_imm9_always:
-        put_dec(t, sbits(w, 12, 9));
-        break;
-    case OPERAND_uoff12:
-        put_offset(t, (int64_t)bits(w, 10, 12) << access_log2(w));
-        break;
-    case OPERAND_imm10:
-        put_offset(t, (sbits(w, 22, 1) * 512 + bits(w, 12, 9)) * 8);
-        break;
-    case OPERAND_writeback:
-        puts_text(t, bits(w, 11, 1) ? "!" : "");
-        break;
-    case OPERAND_index:
-        put_index(t);
-        break;
-    case OPERAND_prfop:
-        put_prfop(t);
-        break;
-    case OPERAND_cpy_options:
-        put_nth(t, cpy_options, bits(w, 12, 4));
-        break;
-    case OPERAND_set_options:
-        put_nth(t, " t n tn", bits(w, 12, 2));
-        break;
-    case OPERAND_cas_order:
-        put_nth(t, " l a al", bits(w, 22, 1) << 1 | bits(w, 15, 1));
-        break;
-    case OPERAND_lse_order:
-        put_nth(t, " l a al", bits(w, 22, 2));
-        break;
-
-    /* SIMD&FP registers and their types */
-    case OPERAND_d:
-        put_dec(t, a64_Rd(w));
-        break;
-    case OPERAND_t:
-        put_dec(t, a64_Rt(w));
-        break;
-    case OPERAND_n:
-        put_dec(t, a64_Rn(w));
-        break;
-    case OPERAND_m:
-        put_dec(t, a64_Rm(w));
-        break;
-    case OPERAND_a:
-        put_dec(t, a64_Ra(w));
-        break;
-    case OPERAND_u:
-        put_dec(t, a64_Rt2(w));
-        break;
-    case OPERAND_fo:
-        put_nth(t, "s d q", bits(w, 30, 2));
-        break;
-    case OPERAND_fx:
-        put_nth(t, element_letters, fp_access_log2(w));
-        break;
-    case OPERAND_ft:
-        put_nth(t, "s d - h", bits(w, 22, 2));
-        break;
-    case OPERAND_fopc:
-        put_nth(t, "s d - h", bits(w, 15, 2));
-        break;
-    case OPERAND_fbits:
-        put_dec(t, 64 - bits(w, 10, 6));
-        break;
-    case OPERAND_fp_imm8:
-        put_fp_imm8(t, bits(w, 13, 8));
-        break;
-    case OPERAND_two:
-        puts_text(t, a64_Q(w) ? "2" : "");
-        break;
-    case OPERAND_bt:
-        put(t, a64_Q(w) ? 't' : 'b');
-        break;
-    case OPERAND_T:
-        put_nth(t, by_size_Q, a64_size(w) << 1 | a64_Q(w));
-        break;
-    case OPERAND_TB:
-        put_nth(t, by_size_Q, a64_Q(w));
-        break;
-    case OPERAND_TH:
-        put_nth(t, by_size_Q, 2 | a64_Q(w));
-        break;
-    case OPERAND_TS:
-        put_nth(t, by_size_Q, 4 | a64_Q(w));
-        break;
-    case OPERAND_TF:
-        put_nth(t, by_size_Q, 4 | bits(w, 22, 1) << 1 | a64_Q(w));
-        break;
-    case OPERAND_TFHM:
-        put_nth(t, "2h 4h", a64_Q(w));
-        break;
-    case OPERAND_TW:
-        put_nth(t, by_long_size, a64_size(w) + 1);
-        break;
-    case OPERAND_TP:
-        put_nth(t, by_size_Q, ((a64_size(w) + 1) << 1) | a64_Q(w));
-        break;
-    case OPERAND_TN:
-        put_nth(t, by_size_Q, 2 + (bits(w, 22, 1) << 1) + a64_Q(w));
-        break;
-    case OPERAND_TNW:
-        put_nth(t, by_long_size, 2 + bits(w, 22, 1));
-        break;
-    case OPERAND_TI:
-        put_nth(t, by_size_Q, immh_log2(w) << 1 | a64_Q(w));
-        break;
-    case OPERAND_TIW:
-        put_nth(t, by_long_size, immh_log2(w) + 1);
-        break;
-    case OPERAND_T5:
-        put_nth(t, by_size_Q, imm5_log2(w) << 1 | a64_Q(w));
-        break;
-    case OPERAND_E:
-        put_nth(t, element_letters, a64_size(w));
-        break;
-    case OPERAND_EW:
-        put_nth(t, element_letters, a64_size(w) + 1);
-        break;
-    case OPERAND_EF:
-        put_nth(t, element_letters, 2 + bits(w, 22, 1));
-        break;
-    case OPERAND_EI:
-        put_nth(t, element_letters, immh_log2(w));
-        break;
-    case OPERAND_EIW:
-        put_nth(t, element_letters, immh_log2(w) + 1);
-        break;
-    case OPERAND_E5:
-        put_nth(t, element_letters, imm5_log2(w));
-        break;
-    case OPERAND_i5:
-        put_dec(t, bits(w, 16, 5) >> (imm5_log2(w) + 1));
-        break;
-    case OPERAND_i4:
-        put_dec(t, bits(w, 11, 4) >> imm5_log2(w));
-        break;
-    case OPERAND_esize:
-        put_dec(t, 8 << a64_size(w));
-        break;
-    case OPERAND_right:
-        put_dec(t, (16 << immh_log2(w)) - bits(w, 16, 7));
-        break;
-    case OPERAND_left:
-        put_dec(t, bits(w, 16, 7) - (8u << immh_log2(w)));
-        break;
-    case OPERAND_ext_index:
-        put_dec(t, bits(w, 11, 4));
-        break;
-    case OPERAND_rot_vec:
-        put_dec(t, bits(w, 13, 1) ? 90 + bits(w, 12, 1) * 180 : bits(w, 11, 2) * 90);
-        break;
-    case OPERAND_rot_elem:
-        put_dec(t, bits(w, 13, 2) * 90);
-        break;
-    case OPERAND_xar_imm6:
-        put_dec(t, bits(w, 10, 6));
-        break;
-    case OPERAND_sm3_lane:
-        put_dec(t, bits(w, 12, 2));
-        break;
-    case OPERAND_elem:
-        put_element(t, a64_size(w) == 1 ? "h" : "s", a64_size(w));
-        break;
-    case OPERAND_elem_fp:
-        put_element(t, bits(w, 22, 1) ? "d" : "s", 2 + bits(w, 22, 1));
-        break;
-    case OPERAND_elem_h:
-        put_element(t, "h", 1);
-        break;
-    case OPERAND_elem_4b:
-        put_element(t, "4b", 2);
-        break;
-    case OPERAND_elem_2h:
-        put_element(t, "2h", 2);
-        break;
-    case OPERAND_elem_complex: /* a pair of elements: one bit less of index */
-        put(t, 'v');
-        put_dec(t, a64_Rm(w));
-        puts_text(t, a64_size(w) == 1 ? ".h[" : ".s[");
-        put_dec(t, a64_size(w) == 1 ? bits(w, 11, 1) << 1 | bits(w, 21, 1) : bits(w, 11, 1));
-        put(t, ']');
-        break;
-
-    /* lists of registers */
-    case OPERAND_list_multi:
-        put_list(t, a64_Rt(w), multi_registers(w), by_size_Q, bits(w, 10, 2) << 1 | a64_Q(w));
-        break;
-    case OPERAND_post_multi:
-        put_post_amount(t, multi_registers(w) * (8u << a64_Q(w)));
-        break;
-    case OPERAND_list_single:
-        log2 = lane_log2(w, &lane);
-        put_list(t, a64_Rt(w), lane_registers(w), element_letters, log2);
-        put(t, '[');
-        put_dec(t, lane);
-        put(t, ']');
-        break;
-    case OPERAND_post_single:
-        log2 = bits(w, 14, 2) == 3 ? bits(w, 10, 2) : lane_log2(w, &lane);
-        put_post_amount(t, lane_registers(w) << log2);
-        break;
-    case OPERAND_list_replicate:
-        put_list(t, a64_Rt(w), lane_registers(w), by_size_Q, bits(w, 10, 2) << 1 | a64_Q(w));
-        break;
-    case OPERAND_list_table:
-        put_list(t, a64_Rn(w), bits(w, 13, 2) + 1, "16b", 0);
-        break;
-
-    /* modified immediates */
-    case OPERAND_TM:
-        log2 = bits(w, 12, 4) < 8 ? 2 : bits(w, 12, 4) < 12 ? 1 : bits(w, 12, 4) < 14 ? 2 : 0;
-        put_nth(t, by_size_Q, log2 << 1 | a64_Q(w));
-        break;
-    case OPERAND_TMF:
-        log2 = bits(w, 11, 1) ? 1 : bits(w, 29, 1) ? 3 : 2;
-        put_nth(t, by_size_Q, log2 << 1 | a64_Q(w));
-        break;
-    case OPERAND_imm8:
-        put_hex(t, imm_abcdefgh(w));
-        break;
-    case OPERAND_modimm_shift:
-        put_modimm_shift(t);
-        break;
-    case OPERAND_modimm64_reg:
-        put(t, a64_Q(w) ? 'v' : 'd');
-        put_dec(t, a64_Rd(w));
-        puts_text(t, a64_Q(w) ? ".2d" : "");
-        break;
-    case OPERAND_imm_bytes:
-        put_hex(t, a64_simd_immediate(1, 14, imm_abcdefgh(w)));
-        break;
-    case OPERAND_fp_abcdefgh:
-        put_fp_imm8(t, imm_abcdefgh(w));
-        break;
+#define OPERAND(name, print) \
+    case OPERAND_##name:     \
+        print;               \
+        break;
+#include "a64/operands.def"
+#undef OPERAND
     }
 }
 
@@ -918,14 +473,14 @@ static const struct alias *find_alias(enum a64_op op, uint32_t word) {
 
 int a64_disassemble(char *dst, size_t size, uint32_t word, guest_addr pc) {
     enum a64_op op = a64_decode(word);
-    struct text t = {dst, size, 0, word, op, pc};
+    struct text t = {dst, size, 0, word, pc};
     if (op == A64_UNALLOCATED) {
         puts_text(&t, ".inst\t0x");
         put_number(&t, word, 16, 8);
     } else {
         const struct alias *alias = find_alias(op, word);
-        const char *name = alias ? alias->name : a64_rows[op].name;
-        const char *text = alias ? alias->text : row_text[op];
+        const char *name = alias ? strings + alias->name : a64_rows[op].name;
+        const char *text = strings + (alias ? alias->text : row_text[op]);
         const char *bar = text, *end = text + strlen(text);
         /* an operand's number may be the bar's or NUL's code: skip operands whole */
         while (bar < end && *bar != '|')
