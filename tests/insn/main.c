@@ -87,70 +87,6 @@ static void filter(struct plan *p, const char *rows, const char *groups, const c
                         (!features || in_list(features, row_feature(i)));
 }
 
-/* The case left after shrinking must be the injected row and nothing else. */
-static bool self_test_row(struct plan *p, const char *id) {
-    struct generator g = {.rng = 88172645463325252ull, .fpcr_mask = p->options.fpcr_mask};
-    struct executor e = p->executor;
-    struct batch b;
-    enum a64_op row = row_by_id(id);
-    memcpy(g.enabled, p->enabled, sizeof g.enabled);
-    memcpy(g.in_blocks, p->enabled, sizeof g.in_blocks);
-    for (unsigned i = 0; i < A64_OP_COUNT; i++)
-        g.enabled[i] = g.in_blocks[i] =
-            p->enabled[i] && !p->known[i].skip && !p->known[i].oracle_cpu[0];
-    e.side[1] = (struct side){"oracle with a fault", e.side[0].command};
-    e.inject = row;
-    batch_init(&b, 600);
-    fill_scratch(b.scratch, &g.rng);
-    g.scratch = b.scratch;
-    generator_start_batch(&g);
-    while (b.count < b.capacity && generate_block(&g, THEME_MIXED, &b.cases[b.count]))
-        b.count++;
-    bool ok = batch_run(&e, &b);
-    unsigned with_row = 0, found = 0, minimal = 0;
-    for (uint32_t i = 0; ok && i < b.count; i++) {
-        struct insn_case c = b.cases[i];
-        bool has_row = false;
-        for (unsigned j = 0; j < c.code_count; j++)
-            has_row = has_row || a64_decode(c.code[c.code_first + j]) == row;
-        bool differs = compare_results(&c, &b.results[0][i], &b.results[1][i], p->known) != 0;
-        if (differs != has_row) {
-            printf("self-test: block %u: injected fault %s\n", i,
-                   has_row ? "not found" : "not there, yet a difference");
-            ok = false;
-        }
-        with_row += has_row;
-        found += differs;
-        if (!differs || minimal == 2)
-            continue;
-        struct insn_result result[2];
-        shrink_case(&e, &b, p->known, &c, result);
-        unsigned left = 0;
-        for (unsigned j = 0; j < c.code_count; j++)
-            if (c.code[c.code_first + j] != NOP)
-                left += 1 + (a64_decode(c.code[c.code_first + j]) != row);
-        minimal += left == 1;
-        if (left != 1) {
-            printf("self-test: block %u is not minimal after shrinking\n", i);
-            print_case(&e, p->known, &c, result);
-            ok = false;
-        }
-    }
-    printf("self-test %s: in %u blocks, found %u, shrunk %u to one instruction\n", id, with_row,
-           found, minimal);
-    batch_free(&b);
-    return ok && with_row && minimal;
-}
-
-static int self_test(struct plan *p) {
-    static const char *const rows[] = {"ADD_imm", "LDR_imm", "CSEL"};
-    unsigned failed = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        failed += !self_test_row(p, rows[i]);
-    printf("%u passed, %u failed\n", (unsigned)ARRAY_SIZE(rows) - failed, failed);
-    return failed != 0;
-}
-
 int main(int argc, char **argv) {
     static struct plan p = {
         .options = {.seed = 1,
@@ -310,7 +246,7 @@ int main(int argc, char **argv) {
     if (replay_path)
         return replay(&p, replay_path);
     if (run_self_test)
-        return self_test(&p);
+        return self_test(&p.executor, p.known, p.enabled, p.options.fpcr_mask);
     plan_units(&p);
     if (list) {
         for (unsigned i = 0; i < p.unit_count; i++)

@@ -22,17 +22,47 @@ enum {
     UNIT_FPSR
 };
 
+static bool is_backward_branch(uint32_t w) {
+    return control_of(w) == CONTROL_IMM19 && (w >> 23 & 1);
+}
+
+/* Removing it would make an endless loop: the decrement of a loop counter, the jump over a
+ * subroutine, the ADR of an indirect branch. They can go once what depends on them is gone. */
+static bool keeps_control_flow(const struct insn_case *c, unsigned i) {
+    const uint32_t *w = &c->code[c->code_first];
+    if (i + 1 < c->code_count && (w[i] & 0x9f000000) == 0x10000000 &&
+        control_of(w[i + 1]) == CONTROL_REG)
+        return true;
+    if (i + 1 < c->code_count && is_backward_branch(w[i + 1]))
+        return true;
+    if ((w[i] & 0xfc000000) == 0x14000000)
+        for (unsigned j = 0; j < c->code_count; j++)
+            if (w[j] == 0xd65f03c0)
+                return true;
+    return false;
+}
+
+static bool is_loop_counter(const struct insn_case *c, unsigned r) {
+    const uint32_t *w = &c->code[c->code_first];
+    for (unsigned j = 1; j < c->code_count; j++)
+        if (is_backward_branch(w[j]) && a64_Rd(w[j - 1]) == r)
+            return true;
+    return false;
+}
+
 /* Removes a unit. Returns false if it was nothing already. */
 static bool remove_unit(struct insn_case *c, unsigned unit) {
     uint64_t *p = NULL;
     if (unit < UNIT_X) {
         uint32_t *w = &c->code[c->code_first + unit];
-        if (unit >= c->code_count || *w == NOP)
+        if (unit >= c->code_count || *w == NOP || keeps_control_flow(c, unit))
             return false;
         *w = NOP;
         return true;
     }
     if (unit < UNIT_V) {
+        if (is_loop_counter(c, unit - UNIT_X))
+            return false;
         p = &c->before.x[unit - UNIT_X];
         if (unit == UNIT_X + 30) /* also in the slot's literal */
             memset(&c->code[(2 + c->code_count + 1) & ~1u], 0, 8);
@@ -122,7 +152,9 @@ static bool shrink_round(struct shrinker *s, struct insn_case *c, unsigned from,
 
 void shrink_case(const struct executor *e, const struct batch *from, const struct known *known,
                  struct insn_case *c, struct insn_result result[2]) {
-    struct shrinker s = {.executor = e, .known = known};
+    struct executor impatient = *e; /* a candidate may hang */
+    impatient.timeout_seconds = MIN(e->timeout_seconds, 2u);
+    struct shrinker s = {.executor = &impatient, .known = known};
     batch_init(&s.batch, SHRINK_UNITS);
     memcpy(s.batch.scratch, from->scratch, sizeof from->scratch);
     s.offset = CODE_SLOTS_START + c->slot_offset % PAGE_BYTES;

@@ -10,6 +10,7 @@
  *   report.c    shrinking a failing case, and showing it
  *   rows.c      names of rows, features and groups
  *   plan.c      units of work, batches of them, totals and coverage
+ *   selftest.c  injected faults
  *   main.c      options
  *
  * Nothing here knows single instructions: rows come from src/a64. What is known is the layout of
@@ -235,5 +236,10 @@ void plan_run(struct plan *p);
 unsigned plan_summary(struct plan *p);
 /* Runs the case file again, alone, and shows the outcome. Returns an exit status. */
 int replay(struct plan *p, const char *path);
+
+/* ---- selftest.c ---- */
+/* Prints "N passed, N failed"; returns an exit status. */
+int self_test(const struct executor *e, const struct known *known, const bool *enabled,
+              uint64_t fpcr_mask);
 
 #endif
