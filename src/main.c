@@ -50,7 +50,10 @@ static NORETURN void report(const struct exec_plan *plan, int64_t error) {
     if (error == -ENOEXEC && plan->why)
         die(code, "%s: %s", plan->culprit, plan->why);
     if (plan->culprit != plan->path)
-        die(code, "%s: its interpreter %s: %s", plan->path, plan->culprit, error_text(error));
+        die(code, "%s: its interpreter %s: %s%s", plan->path, plan->culprit, error_text(error),
+            plan->culprit == plan->interp_path && sysroot_fd() < 0
+                ? " (give the directory that holds it with --sysroot)"
+                : "");
     die(code, "%s: %s", plan->path, error_text(error));
 }
 
@@ -66,7 +69,6 @@ static void find_program(struct exec_plan *plan, const struct cli *cli, char **e
     if (error)
         die(error == -EACCES ? 126 : 127, "%s: %s", cli->program, error_text(error));
     error = exec_resolve(plan, AT_FDCWD, path, 0);
-    /* A missing ELF interpreter is load_program's to report, which names it and the remedy. */
     if (error)
         report(plan, error);
     if (!plan->x86_64)

@@ -34,6 +34,7 @@ const char *error_text(int64_t error) {
         {EROFS, "Read-only file system"},
         {ENAMETOOLONG, "File name too long"},
         {ENOSYS, "Function not implemented"},
+        {ELIBBAD, "Not an AArch64 ELF file"},
         {ELOOP, "Too many levels of symbolic links"},
     };
     static char other[32];

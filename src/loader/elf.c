@@ -96,7 +96,7 @@ const char *elf_parse(struct elf_file *elf, Elf64_Phdr table[ELF_MAX_PHDRS], uin
         const Elf64_Phdr *p = &table[i];
         if (p->p_type == PT_LOAD) {
             error = check_load(p, file_bytes);
-            if (!error)
+            if (!error && p->p_memsz)
                 add_load(elf, p, h.e_phoff);
         } else if (p->p_type == PT_INTERP) {
             error = add_interp(elf, p, file_bytes);

@@ -13,7 +13,6 @@
 #include "loader/elf.h"
 
 #include <linux/fcntl.h>
-#include <linux/stat.h>
 #include <asm/stat.h>
 
 /* ---- the `#!` line ---- */
@@ -64,20 +63,6 @@ int script_parse(char line[SCRIPT_LINE_BYTES], const char **name, const char **a
 }
 
 /* ---- opening ---- */
-
-/* A regular file that may be executed, else Linux's error (do_open_execat). */
-static int64_t check_executable(int64_t fd) {
-    struct stat st;
-    int64_t error = hostcall(__NR_fstat, fd, &st);
-    if (error)
-        return error;
-    if (!S_ISREG(st.st_mode))
-        return -EACCES;
-    error = hostcall(__NR_faccessat2, fd, "", 1 /* X_OK */, AT_EMPTY_PATH | AT_EACCESS);
-    if (error == -ENOSYS)
-        error = st.st_mode & 0111 ? 0 : -EACCES;
-    return error;
-}
 
 /* O_NONBLOCK: a FIFO must be refused, not waited for. */
 #define OPEN_EXEC (O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -140,10 +125,11 @@ static int64_t read_fd(void *context, uint64_t offset, void *dst, uint64_t bytes
  * possible. */
 static int64_t check_interpreter(struct exec_plan *plan, const struct elf_file *elf) {
     char head[sizeof(Elf64_Ehdr)];
-    char path[PATH_BYTES];
+    char *path = plan->interp_path;
     int64_t got = hostcall(__NR_pread64, plan->fd, path, elf->interp_bytes, elf->interp_offset);
     if (got != elf->interp_bytes || path[got - 1])
         return -ENOEXEC;
+    plan->culprit = path;
     int64_t fd = open_first(AT_FDCWD, path, OPEN_EXEC);
     if (host_failed(fd))
         return fd;

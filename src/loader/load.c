@@ -18,7 +18,6 @@
 
 #include <linux/fcntl.h>
 #include <linux/mman.h>
-#include <linux/stat.h>
 #include <asm/stat.h>
 
 struct program program;

@@ -56,6 +56,8 @@ int64_t open_first(int dirfd, const char *path, uint32_t flags);
  * when only unusable ones were found.
  */
 int64_t find_command(char out[PATH_BYTES], const char *command, const char *path);
+/* 0 when fd is a regular file this process may execute, else Linux's error. */
+int64_t check_executable(int64_t fd);
 
 /* ---- what executing a file comes to (exec.c) ---- */
 #define SCRIPT_LINE_BYTES 256 /* BINPRM_BUF_SIZE */
@@ -78,6 +80,7 @@ struct exec_plan {
     const char *why;     /* after -ENOEXEC: what is wrong with the file, a phrase */
     const char *culprit; /* after an error: the path it is about */
     char script_path[PATH_BYTES]; /* of a file given by descriptor: /dev/fd/N/... */
+    char interp_path[PATH_BYTES]; /* of the ELF file: the culprit when it cannot be used */
     char line[SCRIPT_DEPTH + 1][SCRIPT_LINE_BYTES];
 };
 

@@ -13,7 +13,6 @@
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
 #include <linux/resource.h>
-#include <linux/stat.h>
 #include <asm/stat.h>
 
 #define HIDDEN_MAX 8
@@ -107,20 +106,24 @@ int64_t open_first(int dirfd, const char *path, uint32_t flags) {
 
 /* ---- PATH ---- */
 
-/* 0 when path names a regular file that may be executed. */
+int64_t check_executable(int64_t fd) {
+    struct stat st;
+    int64_t error = hostcall(__NR_fstat, fd, &st);
+    if (error)
+        return error;
+    if ((st.st_mode & 0170000) != 0100000 /* S_IFMT, S_IFREG */)
+        return -EACCES;
+    error = hostcall(__NR_faccessat2, fd, "", 1 /* X_OK */, AT_EMPTY_PATH | AT_EACCESS);
+    if (error == -ENOSYS) /* before Linux 5.8 */
+        error = st.st_mode & 0111 ? 0 : -EACCES;
+    return error;
+}
+
 static int64_t check_command(const char *path) {
     int64_t fd = open_first(AT_FDCWD, path, O_PATH | O_CLOEXEC);
     if (host_failed(fd))
         return fd;
-    struct stat st;
-    int64_t error = hostcall(__NR_fstat, fd, &st);
-    if (!error && !S_ISREG(st.st_mode))
-        error = -EACCES;
-    if (!error) {
-        error = hostcall(__NR_faccessat2, fd, "", 1 /* X_OK */, AT_EMPTY_PATH | AT_EACCESS);
-        if (error == -ENOSYS)
-            error = st.st_mode & 0111 ? 0 : -EACCES;
-    }
+    int64_t error = check_executable(fd);
     hostcall(__NR_close, fd);
     return error;
 }
