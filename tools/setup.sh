@@ -26,8 +26,8 @@ esac
 
 missing=
 for package in $wanted; do
-    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-    case $state in *installed*) ;; *) missing="$missing $package" ;; esac
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+        missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 
