@@ -97,8 +97,8 @@ static NORETURN void start_guest(void *initial_stack) {
         .in_vdso = vdso_contains,
         .vdso_call = vdso_hypercall,
     };
-    engine_init();
     signal_init();
+    engine_init();
     load_program(&program, plan.fd, plan.path);
     vdso_map(&host);
     struct thread *t = current();

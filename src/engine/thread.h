@@ -58,6 +58,8 @@ struct thread {
     uint64_t syscall_nr; /* being executed */
     uint64_t syscall_x0; /* X0 at entry, for restarts */
     uint64_t trace_start_ns;
+    void *exec_scratch; /* argv of an execve under way (linux/exec.c) */
+    uint64_t exec_scratch_bytes;
     /* ---- its area (engine/space.c) ---- */
     void *c_stack_top, *shadow_low, *signal_stack, *area;
     uint64_t area_bytes;

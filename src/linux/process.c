@@ -116,6 +116,7 @@ static struct thread *make_thread(struct thread *parent, const struct clone_requ
 }
 
 static void drop_thread(struct thread *t) {
+    exec_scratch_free(t);
     world_remove_thread(t);
     sighand_release(t->sighand);
     space_thread_area_free(t);

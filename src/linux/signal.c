@@ -382,3 +382,29 @@ void signal_init(void) {
     hostcall(__NR_rt_sigprocmask, 0, 0, &t->sigmask, 8);
     t->altstack.ss_flags = SS_DISABLE;
 }
+
+/* ---- sending: the host's own calls. A signal to oneself is taken before the call returns. ---- */
+
+SYSCALL(kill) {
+    return guest_syscall(t, __NR_kill, a[0], a[1], 0, 0, 0, 0);
+}
+
+SYSCALL(tkill) {
+    return guest_syscall(t, __NR_tkill, a[0], a[1], 0, 0, 0, 0);
+}
+
+SYSCALL(tgkill) {
+    return guest_syscall(t, __NR_tgkill, a[0], a[1], a[2], 0, 0, 0);
+}
+
+SYSCALL(rt_sigqueueinfo) {
+    return guest_syscall(t, __NR_rt_sigqueueinfo, a[0], a[1], a[2], 0, 0, 0);
+}
+
+SYSCALL(rt_tgsigqueueinfo) {
+    return guest_syscall(t, __NR_rt_tgsigqueueinfo, a[0], a[1], a[2], a[3], 0, 0);
+}
+
+SYSCALL(pidfd_send_signal) {
+    return guest_syscall(t, __NR_pidfd_send_signal, a[0], a[1], a[2], a[3], 0, 0);
+}

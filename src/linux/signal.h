@@ -58,6 +58,9 @@ void signal_exec_failed(struct thread *t);
 int32_t altstack_flags(const struct thread *t, guest_addr sp);
 int64_t altstack_set(struct thread *t, const struct guest_stack_t *s, guest_addr sp);
 
+/* ---- exec.c: what an execve that replaced a vfork child left in this address space ---- */
+void exec_scratch_free(struct thread *t);
+
 /* ---- sigframe.c ---- */
 /*
  * Pushes arm64's rt_sigframe for the action and points the thread at the handler. saved_mask goes
