@@ -121,14 +121,13 @@ static bool block_word(struct block *k, enum a64_op op, uint32_t *word) {
         uint32_t w;
         if (!random_word(k->g, op, &w))
             return false;
-        struct access a = analyse_access(w);
         for (unsigned i = 0; i < ARRAY_SIZE(positions); i++)
             if (has_register_field(op, positions[i])) {
                 uint32_t patched = set_field(w, positions[i], pick_register(k));
                 if (a64_decode(patched) == op)
                     w = patched;
             }
-        a = analyse_access(w);
+        struct access a = analyse_access(w);
         if (a.exists && !a.literal)
             w = rebase(k, w, &a);
         if (a64_decode(w) != op || is_unpredictable(w) || writes_protected(k, op, w))
@@ -193,7 +192,7 @@ static void add_exclusive_pair(struct block *k, uint32_t w) {
         }
         if (chance(rng_of(k), 50))
             store ^= 1u << 15;
-        enum a64_op ops[2] = {a64_decode(load), a64_decode(store)};
+        const enum a64_op ops[2] = {a64_decode(load), a64_decode(store)};
         if (!ops[0] || !ops[1] || !k->g->in_blocks[ops[0]] || !k->g->in_blocks[ops[1]] ||
             is_unpredictable(load) || is_unpredictable(store))
             continue;

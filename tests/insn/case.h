@@ -61,6 +61,7 @@ struct insn_result {
     struct insn_state after;
     int32_t done; /* 1: ran; 0: not reached or crashed in it */
     int32_t signal, code;
+    uint32_t unstable; /* a repetition gave another result than the first run; this is the first */
     uint32_t memory_count; /* changed 8-byte words of scratch memory */
     uint64_t fault_address;
     uint64_t memory_hash;
@@ -76,6 +77,9 @@ struct insn_result {
 struct batch_header {
     uint64_t magic;
     uint32_t count, flags;
+    uint32_t
+        repeat; /* runs of each case: later ones find translations, links and caches in place */
+    uint32_t pad;
 };
 
 struct batch_progress {

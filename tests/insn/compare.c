@@ -137,7 +137,7 @@ static uint32_t compare_states(const struct insn_case *c, const struct insn_resu
     diff |= a->pc != b->pc ? DIFF_PC : 0;
     diff |= a->nzcv != b->nzcv ? DIFF_NZCV : 0;
     diff |= a->fpcr != b->fpcr ? DIFF_FPCR : 0;
-    diff |= (a->fpsr ^ b->fpsr) & ~(uint64_t)fpsr_ignore ? DIFF_FPSR : 0;
+    diff |= ((a->fpsr ^ b->fpsr) & ~(uint64_t)fpsr_ignore) ? DIFF_FPSR : 0;
     for (unsigned i = 0; i < 32; i++)
         if (memcmp(a->v[i], b->v[i], 16) && !(v_ignore >> i & 1))
             diff |= DIFF_V;
@@ -155,6 +155,7 @@ uint32_t compare_results(const struct insn_case *c, const struct insn_result *ex
     if (expected->done != DONE || got->done != DONE)
         return DIFF_CRASH;
     uint32_t diff = compare_states(c, expected, got, fpsr_ignore);
+    diff |= expected->unstable != got->unstable ? DIFF_UNSTABLE : 0;
     diff |= expected->signal != got->signal ? DIFF_SIGNAL : 0;
     if (expected->signal && expected->signal == got->signal) {
         diff |= !code_equal(expected, got) ? DIFF_CODE : 0;

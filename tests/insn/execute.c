@@ -41,6 +41,7 @@ static double now_seconds(void) {
 void batch_init(struct batch *b, uint32_t capacity) {
     memset(b, 0, sizeof *b);
     b->capacity = capacity;
+    b->repeat = 2;
     b->cases = calloc(capacity, sizeof *b->cases);
     for (int i = 0; i < 2; i++)
         b->results[i] = calloc(capacity, sizeof *b->results[i]);
@@ -71,7 +72,8 @@ static bool write_all(int fd, const void *data, size_t bytes) {
 }
 
 static bool write_case_file(const char *path, const struct batch *b) {
-    struct batch_header header = {.magic = BATCH_MAGIC, .count = b->count, .flags = b->flags};
+    struct batch_header header = {
+        .magic = BATCH_MAGIC, .count = b->count, .flags = b->flags, .repeat = b->repeat};
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     bool ok = fd >= 0 && write_all(fd, &header, sizeof header) &&
               write_all(fd, b->scratch, sizeof b->scratch) &&

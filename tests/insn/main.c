@@ -31,6 +31,7 @@ static const char help[] =
     "(default 4; 0: none)\n"
     "  --undefined N       cases of unallocated words and rows that are not enabled: SIGILL "
     "(default 0)\n"
+    "  --repeat N          times each case runs (default 2): all must give the same\n"
     "  --misaligned        also acquire, release and atomic accesses that are not aligned\n"
     "  --shared-slots      also blocks whose code overwrites earlier code\n"
     "  --region-limit      also blocks of the subject against itself with ELFUSE_REGION_LIMIT=1\n"
@@ -95,6 +96,7 @@ int main(int argc, char **argv) {
                     .blocks_per_unit = 128,
                     .block_units = 4,
                     .rounds = 1,
+                    .repeat = 2,
                     .shown_per_unit = 2,
                     .shown_in_total = 40},
         .executor = {.side = {{"oracle", DEFAULT_ORACLE}, {"subject", "build/elfuse"}},
@@ -107,35 +109,16 @@ int main(int argc, char **argv) {
     const char *known_path = "tests/insn/known.txt", *inject = NULL;
     bool list = false, run_self_test = false;
     static const struct option options[] = {
-        {"subject", 1, 0, 's'},
-        {"oracle", 1, 0, 'o'},
-        {"runner", 1, 0, 'r'},
-        {"work", 1, 0, 'w'},
-        {"known", 1, 0, 'k'},
-        {"supported", 1, 0, 'S'},
-        {"row", 1, 0, 'R'},
-        {"group", 1, 0, 'G'},
-        {"feature", 1, 0, 'F'},
-        {"seed", 1, 0, 'n'},
-        {"rounds", 1, 0, 'N'},
-        {"cases", 1, 0, 'c'},
-        {"blocks", 1, 0, 'b'},
-        {"block-units", 1, 0, 'B'},
-        {"shared-slots", 0, 0, 'x'},
-        {"region-limit", 0, 0, 'l'},
-        {"fpcr", 1, 0, 'f'},
-        {"timeout", 1, 0, 't'},
-        {"show", 1, 0, 'v'},
-        {"show-total", 1, 0, 'V'},
-        {"coverage", 1, 0, 'C'},
-        {"list", 0, 0, 'L'},
-        {"undefined", 1, 0, 'u'},
-        {"misaligned", 0, 0, 'm'},
-        {"replay", 1, 0, 'p'},
-        {"inject", 1, 0, 'i'},
-        {"self-test", 0, 0, 'T'},
-        {"help", 0, 0, 'h'},
-        {0},
+        {"subject", 1, 0, 's'},      {"oracle", 1, 0, 'o'},      {"runner", 1, 0, 'r'},
+        {"work", 1, 0, 'w'},         {"known", 1, 0, 'k'},       {"supported", 1, 0, 'S'},
+        {"row", 1, 0, 'R'},          {"group", 1, 0, 'G'},       {"feature", 1, 0, 'F'},
+        {"seed", 1, 0, 'n'},         {"rounds", 1, 0, 'N'},      {"cases", 1, 0, 'c'},
+        {"blocks", 1, 0, 'b'},       {"block-units", 1, 0, 'B'}, {"shared-slots", 0, 0, 'x'},
+        {"region-limit", 0, 0, 'l'}, {"fpcr", 1, 0, 'f'},        {"timeout", 1, 0, 't'},
+        {"show", 1, 0, 'v'},         {"show-total", 1, 0, 'V'},  {"coverage", 1, 0, 'C'},
+        {"list", 0, 0, 'L'},         {"undefined", 1, 0, 'u'},   {"misaligned", 0, 0, 'm'},
+        {"repeat", 1, 0, 'e'},       {"replay", 1, 0, 'p'},      {"inject", 1, 0, 'i'},
+        {"self-test", 0, 0, 'T'},    {"help", 0, 0, 'h'},        {0},
     };
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;)
         switch (option) {
@@ -208,6 +191,9 @@ int main(int argc, char **argv) {
             break;
         case 'm':
             p.options.misaligned = true;
+            break;
+        case 'e':
+            p.options.repeat = strtoul(optarg, NULL, 0);
             break;
         case 'L':
             list = true;

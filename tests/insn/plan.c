@@ -114,7 +114,8 @@ static void count_hits(struct plan *p, const struct insn_case *c, bool failed) {
 /* Keeps the case as a file for --replay. */
 static void save_case(const struct plan *p, const struct batch *from, const struct insn_case *c,
                       const char *name, char *path, size_t size) {
-    struct batch_header header = {.magic = BATCH_MAGIC, .count = 1, .flags = from->flags};
+    struct batch_header header = {
+        .magic = BATCH_MAGIC, .count = 1, .flags = from->flags, .repeat = from->repeat};
     snprintf(path, size, "%s/fail-%s.case", p->executor.work_directory, name);
     for (char *s = path + strlen(p->executor.work_directory) + 1; *s; s++)
         if (*s == ' ' || *s == ':' || *s == '(' || *s == ')')
@@ -138,13 +139,15 @@ static void show_failure(struct plan *p, const struct executor *e, struct unit *
     u->shown++;
     p->shown++;
     printf("FAIL %s:", u->name);
-    static const char *const names[] = {"x", "sp",     "pc",     "nzcv", "fpcr",    "fpsr",
-                                        "v", "memory", "signal", "code", "address", "crash"};
+    static const char *const names[] = {"x",       "sp",    "pc",      "nzcv",   "fpcr",
+                                        "fpsr",    "v",     "memory",  "signal", "code",
+                                        "address", "crash", "unstable"};
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
         if (diff >> i & 1)
             printf(" %s", names[i]);
     printf("\n");
-    if (!(b->flags & BATCH_COPY_EACH)) /* there the fault may need the earlier cases */
+    /* With shared slots the fault may need the earlier cases. */
+    if (!(b->flags & BATCH_COPY_EACH) && u->mode != MODE_UNDEFINED)
         shrink_case(e, b, p->known, &c, result);
     print_case(e, p->known, &c, result);
     snprintf(name, sizeof name, "%s-%u", u->name, u->shown);
@@ -230,6 +233,7 @@ static void run_compatible_units(struct plan *p, unsigned first, uint64_t seed, 
 void plan_run(struct plan *p) {
     struct batch b;
     batch_init(&b, BATCH_CASES);
+    b.repeat = p->options.repeat;
     for (unsigned round = 0; round < p->options.rounds && !p->broken; round++) {
         uint64_t seed = p->options.seed + round, scratch_rng = seed * 0x9e3779b97f4a7c15ull | 1;
         fill_scratch(b.scratch, &scratch_rng);
@@ -270,7 +274,7 @@ static void write_coverage(const struct plan *p) {
     }
     if (f)
         fclose(f);
-    printf("rows in the table %u, enabled %u, of those run %u\n", A64_OP_COUNT - 1, enabled,
+    printf("rows in the table %u, enabled %u, of those run %u\n", A64_OP_COUNT - 1u, enabled,
            covered);
 }
 
@@ -308,6 +312,7 @@ int replay(struct plan *p, const char *path) {
     }
     fclose(f);
     b.count = 1;
+    b.repeat = header.repeat;
     if (!batch_run(&p->executor, &b))
         return 2;
     struct insn_result result[2] = {b.results[0][0], b.results[1][0]};

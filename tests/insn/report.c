@@ -156,6 +156,7 @@ void shrink_case(const struct executor *e, const struct batch *from, const struc
     impatient.timeout_seconds = MIN(e->timeout_seconds, 2u);
     struct shrinker s = {.executor = &impatient, .known = known};
     batch_init(&s.batch, SHRINK_UNITS);
+    s.batch.repeat = from->repeat;
     memcpy(s.batch.scratch, from->scratch, sizeof from->scratch);
     s.offset = CODE_SLOTS_START + c->slot_offset % PAGE_BYTES;
     struct insn_case original = *c;
@@ -286,6 +287,9 @@ void print_case(const struct executor *e, const struct known *known, const struc
             printf("  %s: %s\n", e->side[side].name, outcome(&result[side], text, sizeof text));
     if (diff & DIFF_CRASH)
         return;
+    if (diff & DIFF_UNSTABLE)
+        printf("  %s gave another result when run again; the first is shown\n",
+               e->side[result[1].unstable != 0].name);
     print_registers(c, result);
     print_memory(result);
 }

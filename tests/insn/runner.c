@@ -30,6 +30,7 @@ _Static_assert(offsetof(struct insn_state, fpcr) == 272, "runner_asm.S");
 _Static_assert(offsetof(struct insn_state, fpsr) == 280, "runner_asm.S");
 _Static_assert(offsetof(struct insn_state, tpidr) == 288, "runner_asm.S");
 _Static_assert(offsetof(struct insn_state, v) == 304, "runner_asm.S");
+_Static_assert(sizeof(struct insn_result) % 8 == 0, "compared in words");
 
 struct insn_state run_after; /* the exit stub stores here */
 static struct insn_result *result;
@@ -173,7 +174,7 @@ static void write_code(const struct insn_case *c) {
     copy_words((uint32_t *)(CODE_BASE + c->slot_offset), c->code, c->slot_words);
 }
 
-static void run_case(const struct insn_case *c, const uint64_t *image) {
+static void run_once(const struct insn_case *c, const uint64_t *image) {
     result->signal = 0;
     inside_case = 1;
     enter_case(&c->before, CODE_BASE + c->slot_offset);
@@ -186,6 +187,24 @@ static void run_case(const struct insn_case *c, const uint64_t *image) {
     }
     collect_memory(image);
     result->done = 1;
+}
+
+static void run_case(const struct insn_case *c, struct insn_result *first, const uint64_t *image,
+                     uint32_t repeat) {
+    static struct insn_result again;
+    uint32_t unstable = 0;
+    result = first;
+    run_once(c, image);
+    for (uint32_t n = 1; n < repeat; n++) {
+        for (unsigned i = 0; i < sizeof again / 8; i++)
+            ((volatile uint64_t *)&again)[i] = 0;
+        result = &again;
+        run_once(c, image);
+        for (unsigned i = 0; i < sizeof again / 8; i++)
+            if (((uint64_t *)&again)[i] != ((uint64_t *)first)[i])
+                unstable = 1;
+    }
+    first->unstable = unstable;
 }
 
 static uint64_t parse_number(const char *s) {
@@ -218,7 +237,8 @@ int runner_main(const uint64_t *initial_stack) {
         fail("runner: mprotect failed\n");
 
     map_fixed(CODE_BASE, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC);
-    copy_words((uint32_t *)CODE_BASE, (const uint32_t *)exit_stub, (exit_stub_end - exit_stub) / 4);
+    copy_words((uint32_t *)CODE_BASE, (const uint32_t *)exit_stub,
+               ((uint64_t)exit_stub_end - (uint64_t)exit_stub) / 4);
     uint64_t end = CODE_BASE + CODE_SLOTS_START;
     if (!(header->flags & BATCH_COPY_EACH))
         for (uint64_t i = first; i < header->count; i++) {
@@ -232,13 +252,12 @@ int runner_main(const uint64_t *initial_stack) {
 
     for (uint64_t i = first; i < header->count; i++) {
         progress->current = i;
-        result = &results[i];
         if (header->flags & BATCH_COPY_EACH) {
             write_code(&cases[i]);
             uint64_t start = CODE_BASE + cases[i].slot_offset;
             publish_code(start, start + cases[i].slot_words * 4);
         }
-        run_case(&cases[i], image);
+        run_case(&cases[i], &results[i], image, header->repeat);
     }
     progress->current = header->count;
     return 0;

@@ -140,7 +140,7 @@ struct batch {
     struct insn_case *cases;
     struct insn_result *results[2];
     uint32_t count, capacity;
-    uint32_t flags;
+    uint32_t flags, repeat;
     uint8_t scratch[SCRATCH_IMAGE_BYTES];
 };
 struct executor {
@@ -168,7 +168,8 @@ enum difference {
     DIFF_SIGNAL = 256,
     DIFF_CODE = 512,
     DIFF_ADDRESS = 1024,
-    DIFF_CRASH = 2048
+    DIFF_CRASH = 2048,
+    DIFF_UNSTABLE = 4096 /* one side gave different results when run again */
 };
 struct known {
     bool skip;            /* not generated */
@@ -215,7 +216,7 @@ struct unit {
 struct options {
     uint64_t seed, fpcr_mask;
     unsigned cases_per_row, blocks_per_unit, block_units, undefined_cases, rounds;
-    unsigned shown_per_unit, shown_in_total;
+    unsigned repeat, shown_per_unit, shown_in_total;
     const char *coverage_path;
     bool region_limit, shared_slots, misaligned, quiet;
 };
