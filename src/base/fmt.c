@@ -99,10 +99,10 @@ static const char *parse_flags(const char *f, struct spec *s) {
     }
 }
 
-int fmt_v(char *dst, size_t size, const char *format, va_list args) {
+int fmt_v(char *dst, size_t size, const char *format, va_list ap) {
     struct out o = {dst, size, 0};
-    va_list ap;
-    va_copy(ap, args);
+    va_list args;
+    va_copy(args, ap);
     for (const char *f = format; *f;) {
         if (*f != '%') {
             put(&o, *f++);
@@ -111,14 +111,14 @@ int fmt_v(char *dst, size_t size, const char *format, va_list args) {
         const char *start = f++;
         struct spec s = {.precision = -1};
         f = parse_flags(f, &s);
-        f = parse_count(f, &s.width, *f == '*' ? va_arg(ap, int) : 0);
+        f = parse_count(f, &s.width, *f == '*' ? va_arg(args, int) : 0);
         if (s.width < 0) {
             s.left = true;
             s.width = -s.width;
         }
         if (*f == '.') {
             f++;
-            f = parse_count(f, &s.precision, *f == '*' ? va_arg(ap, int) : 0);
+            f = parse_count(f, &s.precision, *f == '*' ? va_arg(args, int) : 0);
             if (s.precision < 0)
                 s.precision = -1;
         }
@@ -130,7 +130,7 @@ int fmt_v(char *dst, size_t size, const char *format, va_list args) {
         switch (*f) {
         case 'd':
         case 'i': {
-            int64_t v = wide ? va_arg(ap, int64_t) : va_arg(ap, int);
+            int64_t v = wide ? va_arg(args, int64_t) : va_arg(args, int);
             const char *sign = v < 0 ? "-" : s.plus ? "+" : s.space ? " " : "";
             put_number(&o, &s, sign, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, false);
             break;
@@ -139,22 +139,22 @@ int fmt_v(char *dst, size_t size, const char *format, va_list args) {
         case 'o':
         case 'x':
         case 'X': {
-            uint64_t v = wide ? va_arg(ap, uint64_t) : va_arg(ap, unsigned);
+            uint64_t v = wide ? va_arg(args, uint64_t) : va_arg(args, unsigned);
             bool hex = *f == 'x' || *f == 'X';
             const char *prefix = hex && s.alt && v ? (*f == 'X' ? "0X" : "0x") : "";
             put_number(&o, &s, prefix, v, hex ? 16 : *f == 'o' ? 8 : 10, *f == 'X');
             break;
         }
         case 'p':
-            put_number(&o, &s, "0x", (uint64_t)va_arg(ap, void *), 16, false);
+            put_number(&o, &s, "0x", (uint64_t)va_arg(args, void *), 16, false);
             break;
         case 'c': {
-            char c = (char)va_arg(ap, int);
+            char c = (char)va_arg(args, int);
             put_padded(&o, &s, &c, 1);
             break;
         }
         case 's': {
-            const char *text = va_arg(ap, const char *);
+            const char *text = va_arg(args, const char *);
             if (!text)
                 text = "(null)";
             size_t max = s.precision < 0 ? SIZE_MAX >> 1 : (size_t)s.precision;
@@ -171,7 +171,7 @@ int fmt_v(char *dst, size_t size, const char *format, va_list args) {
         }
         f++;
     }
-    va_end(ap);
+    va_end(args);
     if (size)
         dst[MIN(o.len, size - 1)] = 0;
     return (int)o.len;

@@ -37,7 +37,7 @@ void relocate(uint8_t *image_base) {
         else if (dyn->d_tag == DT_RELASZ)
             bytes = dyn->d_un.d_val;
     }
-    for (uint64_t i = 0; i < bytes / sizeof *rela; i++) {
+    for (uint64_t i = 0; rela && i < bytes / sizeof *rela; i++) {
         if (ELF64_R_TYPE(rela[i].r_info) != R_X86_64_RELATIVE)
             __builtin_trap(); /* the link is wrong: nothing can be reported yet */
         *(uint64_t *)(image_base + rela[i].r_offset) =

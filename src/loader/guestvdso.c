@@ -82,7 +82,8 @@ static uint64_t find_symbol(const uint8_t *base, const char *name) {
 }
 
 void vdso_map(const struct host_start *host) {
-    uint64_t bytes = (uint64_t)(vdso_image_end - vdso_image), room = ALIGN_UP(bytes, PAGE_BYTES);
+    uint64_t bytes = (uint64_t)vdso_image_end - (uint64_t)vdso_image,
+             room = ALIGN_UP(bytes, PAGE_BYTES);
     int64_t at =
         hostcall(__NR_mmap, 0, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (host_failed(at))
