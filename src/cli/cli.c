@@ -24,6 +24,7 @@ enum option {
     OPT_ARGV0,
     OPT_TRACE,
     OPT_STATS,
+    OPT_DUMP_CODE,
     OPT_CODE_CACHE,
     OPT_REGION_LIMIT,
     OPT_CPU,
@@ -52,6 +53,8 @@ static const struct option_row rows[] = {
     {"--trace", OPT_TRACE, MAY_HAVE_VALUE, "[=FILE]",
      "print system calls and signals to stderr or FILE"},
     {"--stats", OPT_STATS, NO_VALUE, "", "print translation figures at exit"},
+    {"--dump-code", OPT_DUMP_CODE, VALUE, " FILE",
+     "write translated code to FILE, for a disassembler"},
     {"--code-cache", OPT_CODE_CACHE, VALUE, " SIZE",
      "bytes of translated code to keep; K, M, G are understood"},
     {"--region-limit", OPT_REGION_LIMIT, VALUE, " N",
@@ -140,6 +143,14 @@ static void set_trace(const char *file) {
         die(125, "--trace: %s: %s", file ? file : "stderr", error_text(fd));
     int64_t hidden = fd_hide((int)fd);
     options.trace_fd = (int)(host_failed(hidden) ? fd : hidden);
+}
+
+static void set_dump(const char *file) {
+    int64_t fd = hostcall(__NR_open, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0666);
+    if (host_failed(fd))
+        die(125, "--dump-code: %s: %s", file, error_text(fd));
+    int64_t hidden = fd_hide((int)fd);
+    options.dump_fd = (int)(host_failed(hidden) ? fd : hidden);
 }
 
 static void set_sysroot(const char *directory) {
@@ -239,6 +250,9 @@ static void apply(struct cli *cli, const struct option_row *row, const char *val
         break;
     case OPT_STATS:
         options.stats = true;
+        break;
+    case OPT_DUMP_CODE:
+        set_dump(value);
         break;
     case OPT_CODE_CACHE:
         if (!parse_size(value, &options.code_cache_bytes) || !options.code_cache_bytes)

@@ -269,6 +269,17 @@ static void *meta_copy(const void *src, uint64_t bytes) {
     return p;
 }
 
+/*
+ * --dump-code: for each region "ELFREGN\0", entry pc, lo, host address, code bytes, boundary count (64 bits each), the
+ * boundaries and the code. tools/show-code reads it.
+ */
+static void dump_region(const struct region *r) {
+    const uint64_t head[6] = {0x004e474552464c45, r->pc, r->lo, (uint64_t)r->code, r->code_bytes, r->boundary_count};
+    hostcall(__NR_write, options.dump_fd, head, sizeof(head));
+    hostcall(__NR_write, options.dump_fd, r->boundaries, r->boundary_count * sizeof(*r->boundaries));
+    hostcall(__NR_write, options.dump_fd, r->code, r->code_bytes);
+}
+
 static const void *install(struct region_builder *b) {
     struct region *r = &cache.regions[cache.region_count];
     *r = (struct region){
@@ -289,6 +300,8 @@ static const void *install(struct region_builder *b) {
     for (unsigned i = 0; i < r->entry_count; i++)
         hash_insert(r->entries[i].pc, r->code + r->entries[i].host, false);
     hash_insert(r->pc, r->code, true);
+    if (UNLIKELY(options.dump_fd >= 0))
+        dump_region(r);
     cache_stats.regions++;
     cache_stats.insns += b->count;
     cache_stats.code_bytes += r->code_bytes;

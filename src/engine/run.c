@@ -38,7 +38,7 @@ enum {
     SI_KERNEL_CODE = 0x80
 };
 
-struct options options = {.trace_fd = -1};
+struct options options = {.trace_fd = -1, .dump_fd = -1};
 struct engine_hooks engine_hooks;
 
 /* ---- a thread's cpu ---- */
