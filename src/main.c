@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "engine/engine.h"
 #include "engine/space.h"
+#include "linux/signal.h"
 #include "linux/thread.h"
 #include "loader/loader.h"
 
@@ -106,6 +107,7 @@ static NORETURN void start_guest(void *initial_stack) {
     t->cpu.pc = program.start;
     publish_process(&program, plan.fd, plan.path);
     hostcall(__NR_close, plan.fd);
+    signal_set_mask(t, t->sigmask);
     engine_run(t);
 }
 

@@ -34,6 +34,7 @@ enum option {
     OPT_EXEC_FD,
     OPT_SYSROOT_FD,
     OPT_TRACE_FD,
+    OPT_SIGMASK,
 };
 
 enum value { NO_VALUE, VALUE, MAY_HAVE_VALUE /* only as --name=value */ };
@@ -68,6 +69,7 @@ static const struct option_row rows[] = {
     {"--exec-fd", OPT_EXEC_FD, VALUE, "", NULL},
     {"--sysroot-fd", OPT_SYSROOT_FD, VALUE, "", NULL},
     {"--trace-fd", OPT_TRACE_FD, VALUE, "", NULL},
+    {"--sigmask", OPT_SIGMASK, VALUE, "", NULL},
 };
 
 static NORETURN void finish(int code) {
@@ -82,7 +84,7 @@ static bool parse_number(const char *text, uint64_t *value) {
     if (!*text)
         return false;
     for (; *text >= '0' && *text <= '9'; text++) {
-        if (n > (UINT64_MAX >> 4) / 10)
+        if (n > (UINT64_MAX - 9) / 10)
             return false;
         n = n * 10 + (uint64_t)(*text - '0');
     }
@@ -251,6 +253,9 @@ static void apply(struct cli *cli, const struct option_row *row, const char *val
     case OPT_STATS:
         options.stats = true;
         break;
+    case OPT_SIGMASK:
+        options.has_sigmask = parse_number(value, &options.sigmask);
+        break;
     case OPT_DUMP_CODE:
         set_dump(value);
         break;
@@ -363,7 +368,8 @@ void cli_environment(const struct cli *cli, char **envp, char **out) {
 
 /* ---- handing the options on ---- */
 
-int cli_forward(struct cli_forward *f, int exec_fd, const char *argv0, const char *path) {
+int cli_forward(struct cli_forward *f, int exec_fd, uint64_t sigmask, const char *argv0,
+                const char *path) {
     int n = 0, t = 0;
 #define TEXT(...) (fmt(f->text[t], sizeof f->text[0], __VA_ARGS__), f->text[t++])
     f->arg[n++] = "elfuse";
@@ -379,6 +385,7 @@ int cli_forward(struct cli_forward *f, int exec_fd, const char *argv0, const cha
         f->arg[n++] = TEXT("--region-limit=%u", options.region_limit);
     if (options.cpu_level)
         f->arg[n++] = TEXT("--cpu=%s", options.cpu_level);
+    f->arg[n++] = TEXT("--sigmask=%lu", sigmask);
     f->arg[n++] = TEXT("--exec-fd=%d", exec_fd);
 #undef TEXT
     f->arg[n++] = "--argv0";

@@ -39,8 +39,9 @@ const char *env_get(char *const *envp, const char *name);
 #define CLI_FORWARD_MAX 20
 struct cli_forward {
     char *arg[CLI_FORWARD_MAX];
-    char text[8][32];
+    char text[9][40];
 };
-int cli_forward(struct cli_forward *f, int exec_fd, const char *argv0, const char *path);
+int cli_forward(struct cli_forward *f, int exec_fd, uint64_t sigmask, const char *argv0,
+                const char *path);
 
 #endif

@@ -18,6 +18,8 @@ struct options {
     bool stats;   /* print translation figures at exit */
     uint32_t region_limit;     /* most guest instructions in a region; 0: default */
     uint64_t code_cache_bytes; /* 0: default */
+    bool has_sigmask;        /* executed by a guest, with all signals blocked: this is its mask */
+    uint64_t sigmask;
     const char *cpu_level;     /* "v2", "v3", "v4" or NULL: the best the host has */
 };
 extern struct options options;

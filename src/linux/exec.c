@@ -53,7 +53,7 @@ static char **scratch_argv(struct thread *t, guest_addr argv, uint64_t argc, uin
 
 /* The last step: nothing but the host's execve is between the guest and its new program. */
 static int64_t exec_host(struct thread *t, int fd, char *const *argv, guest_addr envp) {
-    signal_exec_prepare(t);
+    signal_exec_prepare(t, false); /* signals stay blocked, and pending, until the new runtime can take them */
     int64_t ret = fd >= 0 ? hostcall(__NR_execveat, fd, "", argv, envp, AT_EMPTY_PATH)
                           : hostcall(__NR_execve, "/proc/self/exe", argv, envp);
     signal_exec_failed(t);
@@ -68,7 +68,7 @@ static int64_t exec_aarch64(struct thread *t, struct exec_plan *plan, guest_addr
         argv0 = (char *)plan->prefix[0];
     else if (argc > 0 && copy_from_guest(&argv0, argv_at, 8))
         return -EFAULT;
-    uint64_t n = (uint64_t)cli_forward(&forward, plan->fd, argv0, plan->path);
+    uint64_t n = (uint64_t)cli_forward(&forward, plan->fd, t->sigmask, argv0, plan->path);
     uint64_t prefix = plan->prefix_count > 1 ? (uint64_t)plan->prefix_count - 1 : 0;
     char **argv = scratch_argv(t, argv_at, argc, n + prefix);
     if (!argv)
@@ -93,7 +93,7 @@ static int64_t exec_x86_64(struct thread *t, struct exec_plan *plan, int dirfd, 
         argv[i] = (char *)plan->prefix[i];
     if (!prefix && argc > 0 && copy_from_guest(argv, argv_at, 8))
         return -EFAULT;
-    signal_exec_prepare(t);
+    signal_exec_prepare(t, true);
     int64_t ret =
         exec_native(plan, dirfd, (char *const *)argv_at, argv, (char *const *)envp, flags);
     signal_exec_failed(t);

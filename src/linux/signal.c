@@ -351,7 +351,7 @@ SYSCALL(rt_sigreturn) {
 
 /* ---- exec and start-up ---- */
 
-void signal_exec_prepare(struct thread *t) {
+void signal_exec_prepare(struct thread *t, bool mask) {
     for (int sig = 1; sig <= 31; sig++)
         if ((SIG_BIT(sig) & ENGINE_SIGNALS) && t->sighand->action[sig].handler == G_SIG_IGN) {
             struct {
@@ -359,7 +359,8 @@ void signal_exec_prepare(struct thread *t) {
             } ignore = {G_SIG_IGN, 0, 0, 0};
             hostcall(__NR_rt_sigaction, sig, &ignore, 0, 8);
         }
-    hostcall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &t->sigmask, 0, 8);
+    if (mask)
+        hostcall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &t->sigmask, 0, 8);
 }
 
 void signal_exec_failed(struct thread *t) {
@@ -380,6 +381,8 @@ void signal_init(void) {
             first_sighand.action[sig].handler = G_SIG_IGN;
     }
     hostcall(__NR_rt_sigprocmask, 0, 0, &t->sigmask, 8);
+    if (options.has_sigmask)
+        t->sigmask = options.sigmask;
     t->altstack.ss_flags = SS_DISABLE;
 }
 
