@@ -49,9 +49,11 @@ void signal_set_mask(struct thread *t, uint64_t mask);
 /* Blocks every signal on the host unless one was taken already: 0, or -ERESTART_ENGINE. Ends with
  * signal_set_mask. */
 int64_t signal_block_host(struct thread *t);
-/* Before execve replaces the runtime: what a new program inherits is made the host's.
- * signal_exec_failed undoes it. */
-void signal_exec_prepare(struct thread *t);
+/*
+ * Before execve replaces the runtime: the ignored signals a new program inherits are ignored on the
+ * host too, and with `mask` the guest's mask is the host's. signal_exec_failed undoes it.
+ */
+void signal_exec_prepare(struct thread *t, bool mask);
 void signal_exec_failed(struct thread *t);
 
 /* sigaltstack(2) for a stack pointer of sp: the flags it reports; setting it: 0, -EPERM, -EINVAL, -ENOMEM. */
