@@ -66,6 +66,7 @@ struct ipc64_perm {
     int32_t key;
     uint32_t uid, gid, cuid, cgid, mode;
     uint16_t seq, pad2;
+    uint32_t pad3; /* explicit, so that a copy leaves nothing out */
     uint64_t unused1, unused2;
 };
 struct guest_semid64_ds {
