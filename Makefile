@@ -32,7 +32,7 @@ OBJ     := $(SRC:src/%.c=$(B)/obj/%.o) $(ASM:src/%.S=$(B)/obj/%.o)
 GEN     :=
 include $(wildcard src/*/rules.mk)
 
-.PHONY: all debug check bench asan lint install clean
+.PHONY: all debug check bench asan lint lint-format lint-tidy lint-cppcheck install clean
 all: $(B)/elfuse
 
 $(B)/elfuse: $(OBJ)
@@ -59,9 +59,12 @@ install: $(B)/elfuse
 # Formatting of everything; clang-tidy and cppcheck of the runtime with the flags it is built with (.clang-tidy).
 LINT_C := $(sort $(wildcard src/*.c src/*/*.c))
 FORMAT := $(sort $(LINT_C) $(wildcard src/*/*.h src/*/*/*.h tests/*/*.[ch] bench/*.[ch]))
-lint: $(GEN)
+lint: lint-format lint-tidy lint-cppcheck
+lint-format:
 	clang-format --dry-run --Werror $(FORMAT)
+lint-tidy: $(GEN)
 	clang-tidy --quiet --warnings-as-errors='*' $(LINT_C) -- $(filter-out $(NO_IDIOMS),$(FREE)) $(WARN) $(INC)
+lint-cppcheck: $(GEN)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
 	    --suppressions-list=.cppcheck $(INC) -DELFUSE_VERSION='"$(VERSION)"' $(LINT_C)
 
