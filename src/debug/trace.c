@@ -270,6 +270,8 @@ static int argument_count(const struct call *c) {
         return c->a[2] & (O_CREAT | O_TMPFILE) ? 4 : 3;
     case NR_mq_open:
         return op & O_CREAT ? 4 : 2;
+    case NR_prctl: /* most options have one argument */
+        return c->a[0] < 35 || (c->a[0] >= 36 && c->a[0] <= 42) ? 2 : 5;
     case NR_clone: /* parent_tid, tls and child_tid only when used */
         return c->a[0] & 0x01380000 ? 5 : 2;
     case NR_mremap:

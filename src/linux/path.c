@@ -11,6 +11,7 @@
 #ifndef AT_EMPTY_PATH
 #define AT_EMPTY_PATH 0x1000
 #endif
+#define PROC_PREFIX     "/proc/"
 #define HOST_O_PATH     010000000
 #define HOST_O_NOFOLLOW 0400000
 #define HOST_O_CLOEXEC  02000000
@@ -37,7 +38,7 @@ static bool skip(const char **p, const char *prefix) {
 
 enum proc_file proc_file_of(const char *path, int pid, int tid) {
     const char *p = path;
-    if (!skip(&p, "/proc/"))
+    if (!skip(&p, PROC_PREFIX))
         return PROC_NONE;
     if (strcmp(p, "cpuinfo") == 0)
         return PROC_CPUINFO;
@@ -80,6 +81,11 @@ void path_lookup(struct path_ref *ref, struct thread *t, int dirfd, guest_addr p
     ref->opened = -1;
     ref->proc = PROC_NONE;
     ref->sysroot = false;
+    /* The usual path is neither in /proc nor to be looked for in a sysroot: seen from its first bytes. */
+    char head[sizeof(PROC_PREFIX) - 1];
+    if (sysroot_fd() < 0 && path && !copy_from_guest(head, path, sizeof(head)) &&
+        memcmp(head, PROC_PREFIX, sizeof(head)) != 0)
+        return;
     if (!path || copy_string_from_guest(ref->text, path, sizeof(ref->text)) <= 0 ||
         ref->text[0] != '/')
         return;
