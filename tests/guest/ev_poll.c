@@ -154,7 +154,7 @@ TEST(poll_is_interrupted_and_not_restarted) {
 
 TEST(poll_continues_after_stop) {
     // man 7 signal: stopping and continuing without a handler does not end poll.
-    pid_t pid = CHILD(CHECK_EQ(poll(NULL, 0, 100), 0));
+    pid_t pid = CHILD(CHECK_EQ(poll(NULL, 0, 500), 0));
     CHECK(WAIT_FOR(task_state(pid, pid) == 'S', 5000));
     kill(pid, SIGSTOP);
     int status;
