@@ -81,7 +81,8 @@ void path_lookup(struct path_ref *ref, struct thread *t, int dirfd, guest_addr p
     ref->opened = -1;
     ref->proc = PROC_NONE;
     ref->sysroot = false;
-    /* The usual path is neither in /proc nor to be looked for in a sysroot: seen from its first bytes. */
+    /* The usual path is neither in /proc nor to be looked for in a sysroot: seen from its first
+     * bytes. */
     char head[sizeof(PROC_PREFIX) - 1];
     if (sysroot_fd() < 0 && path && !copy_from_guest(head, path, sizeof(head)) &&
         memcmp(head, PROC_PREFIX, sizeof(head)) != 0)
