@@ -14,6 +14,7 @@
 #include "linux/mm.h"
 #include "linux/path.h"
 #include "loader/hwcap.h"
+#include "translate/idregs.h"
 
 /* ---- a buffered writer ---- */
 
@@ -80,12 +81,18 @@ static void put_processor(struct writer *w, int64_t number) {
     char line[64];
     fmt(line, sizeof(line), "processor\t: %lld\n", (long long)number);
     put_text(w, line);
-    put_text(w, "BogoMIPS\t: 200.00\nFeatures\t:");
+    /* Linux makes it of the counter frequency: GUEST_CNTFRQ / 500000. */
+    put_text(w, "BogoMIPS\t: 2000.00\nFeatures\t:");
     put_features(w, GUEST_HWCAP, hwcap_names, ARRAY_SIZE(hwcap_names));
     put_features(w, GUEST_HWCAP2, hwcap2_names, ARRAY_SIZE(hwcap2_names));
-    put_text(
-        w, "\nCPU implementer\t: 0x00\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x000\n"
-           "CPU revision\t: 0\n\n");
+    fmt(line, sizeof(line), "\nCPU implementer\t: 0x%02x\nCPU architecture: 8\n",
+        GUEST_CPU_IMPLEMENTER);
+    put_text(w, line);
+    fmt(line, sizeof(line), "CPU variant\t: 0x%x\nCPU part\t: 0x%03x\n", GUEST_CPU_VARIANT,
+        GUEST_CPU_PART);
+    put_text(w, line);
+    fmt(line, sizeof(line), "CPU revision\t: %u\n\n", GUEST_CPU_REVISION);
+    put_text(w, line);
 }
 
 /* One block for each processor of the list "0-3,5" that the host has online. */
