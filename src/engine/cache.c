@@ -220,13 +220,13 @@ bool cache_masks_tags(guest_addr pc) {
 
 /* ---- flush ---- */
 
-static void reset_thread(struct thread *t, void *arg) {
+/*
+ * Tells a thread that host addresses it may hold (jump cache, shadow stack, resume) are void. It drops them itself, before it
+ * can enter translated code again: a look-up made just before the stop cannot bring one back.
+ */
+static void void_host_addresses(struct thread *t, void *arg) {
     (void)arg;
-    for (unsigned i = 0; i < JUMP_CACHE_ENTRIES; i++)
-        __atomic_store_n(&t->cpu.jump_cache[i].pc, ~0ull, __ATOMIC_RELAXED);
-    engine_shadow_reset(&t->cpu);
-    t->cpu.resume = NULL;
-    t->generation++;
+    __atomic_fetch_or(&t->cpu.pending, PENDING_FLUSH, __ATOMIC_SEQ_CST);
 }
 
 static void cache_clear(void) {
@@ -240,7 +240,7 @@ static void cache_clear(void) {
 static void cache_flush(struct thread *self) {
     world_stop(self);
     cache_clear();
-    world_each(reset_thread, NULL);
+    world_each(void_host_addresses, NULL);
     cache_stats.flushes++;
     world_resume(self);
 }
@@ -406,7 +406,7 @@ static void invalidate_locked(struct thread *t, guest_addr start, guest_addr end
         return;
     world_stop(t);
     each_region_in(start, end, exact, kill_region_fn, NULL);
-    world_each(reset_thread, NULL);
+    world_each(void_host_addresses, NULL);
     world_resume(t);
 }
 

@@ -61,7 +61,11 @@ enum stub {
 };
 
 /* cpu->pending bits: reasons not to run guest code now */
-enum pending { PENDING_SIGNAL = 1, PENDING_STOP = 2, PENDING_FLUSH = 4, PENDING_RESET_STACK = 8 };
+enum pending {
+    PENDING_SIGNAL = 1, /* a signal was taken */
+    PENDING_STOP = 2,   /* the world is stopped */
+    PENDING_FLUSH = 4,  /* translations died: forget host addresses */
+};
 
 struct cpu {
     uint64_t x[32]; /* x[31] is SP */

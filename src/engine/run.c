@@ -99,7 +99,7 @@ static const void *find_and_link(struct thread *t, guest_addr pc, struct link_da
     const void *host = cache_lookup(pc);
     if (!host || !cache_is_entry(pc, host))
         host = cache_translate(t, pc);
-    if (host && t->generation == generation && data->target == pc)
+    if (host && !(t->cpu.pending & PENDING_FLUSH)) /* else the exit may be gone */
         cache_link(data, host);
     lock_release(&engine_lock);
     return host;
@@ -139,9 +139,19 @@ static void handle_fault(struct thread *t) {
     engine_hooks.deliver_fault(t);
 }
 
+/* Translations died: see void_host_addresses. */
+static void forget_host_addresses(struct thread *t) {
+    __atomic_fetch_and(&t->cpu.pending, ~(uint32_t)PENDING_FLUSH, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < JUMP_CACHE_ENTRIES; i++)
+        t->cpu.jump_cache[i].pc = ~0ull;
+    engine_shadow_reset(&t->cpu);
+}
+
 static void handle_pending(struct thread *t) {
     if (t->cpu.pending & PENDING_STOP)
         world_park(t);
+    if (t->cpu.pending & PENDING_FLUSH)
+        forget_host_addresses(t);
     if (t->cpu.pending & PENDING_SIGNAL)
         engine_hooks.deliver_pending(t);
 }
@@ -161,19 +171,18 @@ NORETURN void engine_run(struct thread *t) {
             raise_bad_pc(t);
             continue;
         }
-        uint32_t generation = t->generation;
         int reason = guest_enter(cpu, host);
         host = NULL;
         switch (reason) {
         case EXIT_SVC: {
             guest_addr next = cpu->pc;
             engine_hooks.system_call(t);
-            if (cpu->pc == next && t->generation == generation)
+            if (cpu->pc == next)
                 host = cpu->resume;
             break;
         }
         case EXIT_LINK:
-            host = find_and_link(t, cpu->pc, cpu->exit_data, generation);
+            host = find_and_link(t, cpu->pc, cpu->exit_data);
             break;
         case EXIT_DISPATCH:
         case EXIT_PENDING:

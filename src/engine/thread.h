@@ -51,8 +51,6 @@ struct thread {
     struct sighand *sighand;         /* linux/signal.h */
     struct guest_siginfo forced_info[32]; /* of forced_pending's signals */
     struct guest_siginfo fault_info;      /* the synchronous signal of EXIT_FAULT */
-    uint32_t generation; /* changes when translations die: host addresses kept before are void */
-    uint64_t forced_pending; /* kill()-sent SIGSEGV/BUS/ILL/FPE/TRAP that the guest blocks */
 
     /* ---- system calls ---- */
     uint64_t syscall_nr; /* being executed */
