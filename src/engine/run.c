@@ -91,8 +91,7 @@ static const void *find_host(struct thread *t, guest_addr pc) {
 }
 
 /* Finds pc and, if the exit that asked for it still exists, links it. */
-static const void *find_and_link(struct thread *t, guest_addr pc, struct link_data *data,
-                                 uint32_t generation) {
+static const void *find_and_link(struct thread *t, guest_addr pc, struct link_data *data) {
     if (pc & 3)
         return NULL;
     lock_acquire(&engine_lock);

@@ -47,6 +47,7 @@ struct thread {
     struct guest_siginfo
         async_info;   /* the one asynchronous signal taken by the host handler, undelivered */
     bool async_taken; /* async_info is valid; the host blocks all signals until it is delivered */
+    uint64_t forced_pending; /* sent SIGSEGV/BUS/ILL/FPE/TRAP that the guest blocks */
     uint64_t fault_rax, fault_error; /* the host's RAX and page-fault error code at the fault */
     struct sighand *sighand;         /* linux/signal.h */
     struct guest_siginfo forced_info[32]; /* of forced_pending's signals */
