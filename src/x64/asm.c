@@ -118,7 +118,7 @@ static void put_op(struct x64_asm *a, uint32_t op, unsigned size, unsigned reg, 
         }
     }
     x64_put8(a, op & 0xff);
-    x64_put_modrm(a, reg, rm, tail, 1);
+    x64_put_modrm(a, reg, rm, tail, 0);
 }
 
 static void op_rm(struct x64_asm *a, uint32_t op, unsigned size, unsigned reg, x64_rm rm) {
@@ -589,7 +589,7 @@ static void vex_op(struct x64_asm *a, unsigned pp, unsigned op, unsigned size, u
         rm = x64_shortest(rm);
         x64_put_vex(a, 2, pp, size == 8, 0, reg, nds, rm);
         x64_put8(a, op);
-        x64_put_modrm(a, reg, rm, 0, 1);
+        x64_put_modrm(a, reg, rm, 0, 0);
     }
 }
 
@@ -610,7 +610,7 @@ void x64_rorx(struct x64_asm *a, unsigned size, unsigned dst, x64_rm src, unsign
         src = x64_shortest(src);
         x64_put_vex(a, 3, 3, size == 8, 0, dst, 0, src);
         x64_put8(a, 0xf0);
-        x64_put_modrm(a, dst, src, 1, 1);
+        x64_put_modrm(a, dst, src, 1, 0);
         x64_put8(a, count);
     }
 }

@@ -65,13 +65,14 @@ static inline x64_rm x64_shortest(x64_rm rm) {
 
 /*
  * ModRM, SIB and displacement. `tail` bytes of immediate follow (a rip-relative displacement counts
- * from the end of the instruction). disp8 counts in units of disp8_unit bytes: 1 but for EVEX.
+ * from the end of the instruction). disp8 counts in units of 1 << disp8_shift bytes: 1 but for
+ * EVEX.
  */
 static inline void x64_put_modrm(struct x64_asm *a, unsigned reg, x64_rm rm, unsigned tail,
-                                 unsigned disp8_unit) {
+                                 unsigned disp8_shift) {
     unsigned mod;
-    bool disp8 = rm.disp % (int)disp8_unit == 0 && rm.disp / (int)disp8_unit >= -128 &&
-                 rm.disp / (int)disp8_unit <= 127;
+    int32_t scaled = rm.disp >> disp8_shift;
+    bool disp8 = scaled >= -128 && scaled <= 127 && scaled * (1 << disp8_shift) == rm.disp;
 
     reg = (reg & 7) << 3;
     if (!rm.is_mem) {
@@ -100,7 +101,7 @@ static inline void x64_put_modrm(struct x64_asm *a, unsigned reg, x64_rm rm, uns
         x64_put8(a, mod << 6 | reg | (rm.base & 7));
     }
     if (mod == 1) {
-        x64_put8(a, (uint8_t)(rm.disp / (int)disp8_unit));
+        x64_put8(a, (uint8_t)scaled);
     } else if (mod == 2) {
         x64_put32(a, (uint32_t)rm.disp);
     }

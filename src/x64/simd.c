@@ -80,7 +80,7 @@ static void emit(struct x64_asm *a, struct vinsn v) {
     bool evex = needs_evex(&v);
     bool sse = !evex && uses_sse(a, row);
     unsigned tail = v.imm != NO_IMM;
-    unsigned disp8_unit = 1;
+    unsigned disp8_shift = 0;
 
     if ((evex && (!a->feat.avx512 || row->evex == EN)) ||
         (sse && (v.len != 16 || (row->flags & VEXONLY))) || (v.len != 16 && v.len != 32) ||
@@ -95,14 +95,14 @@ static void emit(struct x64_asm *a, struct vinsn v) {
     v.rm = x64_shortest(v.rm);
     if (evex) {
         put_evex(a, &v);
-        disp8_unit = simd_mem_bytes(row, v.len);
+        disp8_shift = (unsigned)__builtin_ctz(simd_mem_bytes(row, v.len));
     } else if (sse) {
         put_sse(a, &v);
     } else {
         x64_put_vex(a, v.map, v.prefix, row->w != W0, v.len == 32, v.reg, v.nds, v.rm);
     }
     x64_put8(a, v.opcode);
-    x64_put_modrm(a, v.reg, v.rm, tail, disp8_unit);
+    x64_put_modrm(a, v.reg, v.rm, tail, disp8_shift);
     if (tail) {
         x64_put8(a, (unsigned)v.imm);
     }

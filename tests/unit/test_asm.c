@@ -194,9 +194,9 @@ static const int32_t imms[] = {0,       1,          2,         -1,       127,   
                                128,     -129,       0x55,      0x7fff,   0x8000, -0x8000,
                                0x10000, 0x12345678, INT32_MAX, INT32_MIN};
 
-/* Each register, and each memory form in turn. */
+/* Each register, a rip-relative operand, and memory forms from all over the list. */
 static x64_rm nth_rm(unsigned n) {
-    return n < 16 ? x64_r(n) : forms[(n * 37) % form_count];
+    return n < 16 ? x64_r(n) : n == 16 ? x64_m(X64_RIP, 0x1234) : forms[(n * 37) % form_count];
 }
 #define RM_SAMPLES 300
 

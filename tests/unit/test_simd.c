@@ -267,7 +267,7 @@ static void check_main(enum x64_vop op, enum mode mode, unsigned dst, unsigned s
     unsigned len = mode_len(mode);
     bool three = row->form == XXX || row->form == XXR;
     bool sse = mode == SSE || (row->flags & SSEONLY);
-    char d[TEXT], s[TEXT], m[TEXT], ops[3 * TEXT];
+    char d[TEXT], s[TEXT], m[TEXT], ops[4 * TEXT];
 
     reg_text(d, (row->flags & NARROW) ? 16 : len, dst);
     if (row->form == RX) {
@@ -311,7 +311,7 @@ static void check_main(enum x64_vop op, enum mode mode, unsigned dst, unsigned s
 static void check_store(enum x64_vop op, enum mode mode, x64_rm rm, unsigned src, int imm) {
     const struct simd_row *row = &rows[op];
     unsigned len = mode_len(mode);
-    char m[TEXT], s[TEXT], ops[3 * TEXT];
+    char m[TEXT], s[TEXT], ops[4 * TEXT];
 
     x64_begin(&mode_features[mode]);
     if (row->flags & IMM) {
@@ -331,7 +331,7 @@ static void check_store(enum x64_vop op, enum mode mode, x64_rm rm, unsigned src
 
 static void check_shift(enum x64_vop op, enum mode mode, unsigned dst, unsigned s1, int imm) {
     unsigned len = mode_len(mode);
-    char d[TEXT], s[TEXT], ops[3 * TEXT];
+    char d[TEXT], s[TEXT], ops[4 * TEXT];
 
     x64_begin(&mode_features[mode]);
     x64_vshift_i(&as, op, len, dst, s1, (uint8_t)imm);
@@ -350,7 +350,7 @@ static void check_shift(enum x64_vop op, enum mode mode, unsigned dst, unsigned 
 static void check_blend(enum x64_vop op, enum mode mode, unsigned dst, unsigned s1, x64_rm rm,
                         unsigned mask) {
     unsigned len = mode_len(mode);
-    char d[TEXT], s[TEXT], m[TEXT], k[TEXT], ops[4 * TEXT];
+    char d[TEXT], s[TEXT], m[TEXT], k[TEXT], ops[5 * TEXT];
 
     reg_text(d, len, dst);
     reg_text(s, len, s1);
@@ -393,8 +393,8 @@ static void check_row(enum x64_vop op, enum mode mode) {
     bool rm_general = row->form == XR || row->form == XXR || row->form == MR;
     bool reg_general = row->form == RX;
 
-    /* registers: every pair of dst and r/m (a fifth of them for EVEX), with s1 going round */
-    for (unsigned n = 0; n < count * count; n += mode >= EVEX16 ? 5 : 1) {
+    /* registers: every pair of dst and r/m (a third of them for EVEX), with s1 going round */
+    for (unsigned n = 0; n < count * count; n += mode >= EVEX16 ? 3 : 1) {
         unsigned dst = n % count, rm = n / count, s1 = (n * 5 + rm + 2) % count;
         unsigned imm = (unsigned)nth_imm(row, mode, n);
         bool three = row->form == XXX || row->form == XXR;
