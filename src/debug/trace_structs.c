@@ -90,7 +90,7 @@ static void put_iovecs(struct line *l, guest_addr at, uint64_t count, uint64_t b
             break;
         }
         if (copy_from_guest(&v, at + i * sizeof(v), sizeof(v))) {
-            put(l, "%s0x%llx", i ? ", " : "", (unsigned long long)(at + i * sizeof(v)));
+            put(l, "%s0x%llx", i ? ", " : "", (unsigned long long)at + sizeof(v) * i);
             break;
         }
         uint64_t data = MIN(v.len, bytes);

@@ -128,8 +128,9 @@ SYSCALL(prctl) {
     case PR_SET_TAGGED_ADDR_CTRL:
         return set_tagged_addresses(a);
     case PR_GET_TAGGED_ADDR_CTRL:
-        return a[1] || a[2] || a[3] || a[4] ? -EINVAL
-                                            : (int64_t)(tagged_addresses ? PR_TAGGED_ADDR_ENABLE : 0);
+        if (a[1] || a[2] || a[3] || a[4])
+            return -EINVAL;
+        return tagged_addresses ? PR_TAGGED_ADDR_ENABLE : 0;
     case PR_GET_AUXV: { /* the guest's, where it stands on its stack */
         if (a[3] || a[4])
             return -EINVAL;

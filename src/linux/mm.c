@@ -21,6 +21,7 @@
 
 #include "base/hostcall.h"
 #include "linux/abi.h"
+#include "linux/mapline.h"
 #include "linux/syscalls.h"
 #include "loader/loader.h"
 
@@ -65,18 +66,6 @@ static int parts_outside(struct range parts[2], guest_addr start, guest_addr end
  */
 typedef void see_mapping(void *arg, guest_addr start, guest_addr end, bool exec);
 
-static const char *read_hex(const char *p, uint64_t *value) {
-    *value = 0;
-    for (;; p++) {
-        if (*p >= '0' && *p <= '9')
-            *value = *value << 4 | (uint64_t)(*p - '0');
-        else if (*p >= 'a' && *p <= 'f')
-            *value = *value << 4 | (uint64_t)(*p - 'a' + 10);
-        else
-            return p;
-    }
-}
-
 static void each_mapping(guest_addr start, guest_addr end, see_mapping *see, void *arg) {
     int64_t fd = hostcall(__NR_open, "/proc/self/maps", 0 /* O_RDONLY */, 0);
     if (host_failed(fd))
@@ -94,12 +83,9 @@ static void each_mapping(guest_addr start, guest_addr end, see_mapping *see, voi
             head[used] = 0;
             used = 0;
             struct range m;
-            const char *p = read_hex(head, &m.start);
-            if (*p != '-')
-                continue;
-            p = read_hex(p + 1, &m.end); /* then " rwxp" */
-            if (m.start < end && m.end > start)
-                see(arg, m.start, m.end, p[0] && p[1] && p[2] && p[3] == 'x');
+            const char *access = map_line(head, &m.start, &m.end);
+            if (access && m.start < end && m.end > start)
+                see(arg, m.start, m.end, strnlen(access, 3) == 3 && access[2] == 'x');
         }
     }
     hostcall(__NR_close, fd);

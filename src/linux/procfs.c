@@ -11,6 +11,7 @@
 
 #include "base/hostcall.h"
 #include "engine/engine.h"
+#include "linux/mapline.h"
 #include "linux/mm.h"
 #include "linux/path.h"
 #include "loader/hwcap.h"
@@ -127,18 +128,6 @@ static void render_cpuinfo(struct writer *w) {
 
 /* ---- /proc/self/maps and smaps ---- */
 
-static const char *read_hex(const char *p, uint64_t *value) {
-    *value = 0;
-    for (;; p++) {
-        unsigned digit = *p >= '0' && *p <= '9'   ? (unsigned)(*p - '0')
-                         : *p >= 'a' && *p <= 'f' ? (unsigned)(*p - 'a' + 10)
-                                                  : 16;
-        if (digit == 16)
-            return p;
-        *value = *value << 4 | digit;
-    }
-}
-
 /* The name column of anonymous memory that the kernel of an arm64 machine would label; NULL: none.
  */
 static const char *region_name(guest_addr start, guest_addr end) {
@@ -157,11 +146,9 @@ static const char *region_name(guest_addr start, guest_addr end) {
  */
 static bool put_map_line(struct writer *w, const char *line, bool shown) {
     uint64_t start, end;
-    const char *p = read_hex(line, &start);
-    if (*p == '-' && p != line) {
+    if (map_line(line, &start, &end)) {
         guest_addr ours_start, ours_end;
         space_range(&ours_start, &ours_end);
-        p = read_hex(p + 1, &end);
         const char *name = strchr(line, '[');
         bool vdso = name && (str_starts(name, "[vdso") || str_starts(name, "[vvar") ||
                              str_starts(name, "[vsyscall"));
@@ -170,15 +157,13 @@ static bool put_map_line(struct writer *w, const char *line, bool shown) {
         /* A name the host gave stays, but its idea of the stack is the runtime's unless the guest's
          * lies there. */
         if (shown && label && !strchr(line, '/')) {
-            /* Columns: the name starts at 73 (fs/proc/task_mmu.c, seq_setwidth 25 + 6 * 8). */
-            char padded[96];
+            /* The name starts at column 73 (fs/proc/task_mmu.c, seq_setwidth 25 + 6 * 8). */
             size_t cut = name ? (size_t)(name - line) : strlen(line);
             while (cut && line[cut - 1] == ' ')
                 cut--;
-            cut = MIN(cut, (size_t)72);
-            memset(padded, ' ', 73);
-            memcpy(padded, line, cut);
-            put(w, padded, 73);
+            put(w, line, MIN(cut, (size_t)72));
+            for (size_t column = MIN(cut, (size_t)72); column < 73; column++)
+                put_text(w, " ");
             put_text(w, label);
             put_text(w, "\n");
             return true;
