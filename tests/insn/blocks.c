@@ -280,7 +280,9 @@ static void add_loop(struct block *k, enum theme theme) {
         return;
     struct item *it = start_item(k);
     it->barrier = true;
-    emit(&k->b, 0xd2800000 | (1 + rng_below(rng_of(k), 4)) << 5 | k->counter);
+    /* Few times mostly; sometimes enough for a site to be translated anew. */
+    unsigned times = 1 + rng_below(rng_of(k), chance(rng_of(k), 10) ? 200 : 4);
+    emit(&k->b, 0xd2800000 | times << 5 | k->counter);
     unsigned body = k->b.count;
     k->nesting++;
     add_items(k, theme, 1 + rng_below(rng_of(k), 6));
@@ -293,14 +295,21 @@ static void add_loop(struct block *k, enum theme theme) {
     emit(&k->b, set_branch(branch, back));
 }
 
-/* bl f; b over; f: body; ret; over: */
+/* bl f; b over; f: body; ret; over: - inside a called body with X30 saved on the stack around it.
+ */
 static void add_call(struct block *k, enum theme theme) {
-    if (!has_room(k, 12) || k->nesting || is_protected(k, 30))
+    uint32_t was_protected = k->protected;
+    bool nested = k->nesting > 0;
+    if (!has_room(k, nested ? 8 : 12) || k->nesting > 1)
         return;
-    struct item *it = start_item(k);
-    it->barrier = true;
+    if (nested &&
+        !(is_protected(k, 30) && k->g->in_blocks[A64_STP_pre] && k->g->in_blocks[A64_LDP_post]))
+        return;
+    start_item(k)->barrier = true;
+    if (nested)
+        emit(&k->b, 0xa9bf7bfd); /* stp x29, x30, [sp, #-16]! */
     unsigned Rn = pick_writable(k);
-    if (Rn != 30 && chance(rng_of(k), 40)) {
+    if (chance(rng_of(k), 40)) {
         emit(&k->b, 0x10000000 | 3 << 5 | Rn); /* adr xn, f */
         emit(&k->b, 0xd63f0000 | Rn << 5);     /* blr xn */
     } else {
@@ -309,13 +318,18 @@ static void add_call(struct block *k, enum theme theme) {
     unsigned over = k->b.count;
     emit(&k->b, 0x14000000);
     k->nesting++;
-    k->protected |= 1u << 30;
+    k->protected |= 1u << 30 | 1u << 31;
     add_items(k, theme, 1 + rng_below(rng_of(k), 5));
-    k->protected &= ~(1u << 30);
+    k->protected = was_protected;
     k->nesting--;
     start_item(k);
-    emit(&k->b, 0xd65f03c0);
+    emit(&k->b, 0xd65f03c0); /* ret */
     k->b.words[over] = set_branch(0x14000000, (int)k->b.count - (int)over);
+    if (nested) { /* a branch around it would leave X30 pointing back into this item: an endless
+                     loop */
+        start_item(k)->barrier = true;
+        emit(&k->b, 0xa8c17bfd); /* ldp x29, x30, [sp], #16 */
+    }
 }
 
 static void add_items(struct block *k, enum theme theme, unsigned count) {
@@ -327,7 +341,7 @@ static void add_items(struct block *k, enum theme theme, unsigned count) {
             add_loop(k, theme);
             continue;
         }
-        if (k->nesting == 0 && chance(rng_of(k), theme == THEME_CALLS ? 15 : 2)) {
+        if (chance(rng_of(k), theme == THEME_CALLS ? 15 : 2)) {
             add_call(k, theme);
             continue;
         }

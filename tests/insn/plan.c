@@ -147,7 +147,7 @@ static void show_failure(struct plan *p, const struct executor *e, struct unit *
             printf(" %s", names[i]);
     printf("\n");
     /* With shared slots the fault may need the earlier cases. */
-    if (!(b->flags & BATCH_COPY_EACH) && u->mode != MODE_UNDEFINED)
+    if (result[0].done == DONE && !(b->flags & BATCH_COPY_EACH) && u->mode != MODE_UNDEFINED)
         shrink_case(e, b, p->known, &c, result);
     print_case(e, p->known, &c, result);
     snprintf(name, sizeof name, "%s-%u", u->name, u->shown);
