@@ -59,7 +59,8 @@ void x64_dq(struct x64_asm *a, uint64_t v) {
 
 /* n bytes of NOP, in the forms the SDM recommends (NOP, table 4-12). The room has been checked. */
 static void put_nops(struct x64_asm *a, unsigned n) {
-    static const uint8_t nops[9][9] = {
+    static const uint8_t nops[10][9] = {
+        {0},
         {0x90},
         {0x66, 0x90},
         {0x0f, 0x1f, 0x00},
@@ -74,7 +75,7 @@ static void put_nops(struct x64_asm *a, unsigned n) {
     while (n > 0) {
         unsigned k = MIN(n, 9u);
 
-        memcpy(a->p, nops[k - 1], k);
+        memcpy(a->p, nops[k], k);
         a->p += k;
         n -= k;
     }
