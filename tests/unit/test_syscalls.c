@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "engine/engine.h"
 #include "linux/convert.h"
+#include "linux/mm.h"
 #include "linux/path.h"
 #include "linux/trace.h"
 #include "syscall_numbers.inc"
@@ -46,6 +48,18 @@ int sysroot_fd(void) {
 int64_t sysroot_openat(const char *path, uint32_t flags, uint32_t mode) {
     (void)path, (void)flags, (void)mode;
     return -2;
+}
+
+guest_addr vdso_base;
+static guest_addr runtime_start, runtime_end, heap_start;
+
+void space_range(guest_addr *start, guest_addr *end) {
+    *start = runtime_start;
+    *end = runtime_end;
+}
+
+bool mm_is_heap(guest_addr start, guest_addr end) {
+    return start <= heap_start && heap_start < end;
 }
 
 /* ---- the list ---- */
@@ -234,6 +248,83 @@ static void lookup_redirects_only_proc_self_exe(void **state) {
     assert_int_equal(ref.path, 8);
 }
 
+/* ---- rendered files ---- */
+
+/* The whole of a rendered file. */
+static const char *rendered(enum proc_file file) {
+    static char text[1 << 20];
+    int64_t fd = procfs_open(file, 0);
+    size_t used = 0;
+    ssize_t n;
+    assert_true(fd >= 0);
+    while ((n = read((int)fd, text + used, sizeof(text) - 1 - used)) > 0)
+        used += (size_t)n;
+    text[used] = 0;
+    assert_int_equal(write((int)fd, "x", 1), -1); /* for reading only */
+    close((int)fd);
+    return text;
+}
+
+static char *map_pages(int n) {
+    char *p = mmap(NULL, (size_t)n * PAGE_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    return p;
+}
+
+/* The line of maps that begins at address; NULL: there is none. */
+static const char *line_at(const char *maps, const void *address) {
+    char start[32];
+    static char line[256];
+    snprintf(start, sizeof(start), "%lx-", (unsigned long)address);
+    for (; maps; maps = strchr(maps, '\n') ? strchr(maps, '\n') + 1 : NULL) {
+        if (strncmp(maps, start, strlen(start)) == 0) {
+            snprintf(line, sizeof(line), "%.*s", (int)strcspn(maps, "\n"), maps);
+            return line;
+        }
+    }
+    return NULL;
+}
+
+static void maps_leave_the_runtime_out(void **state) {
+    (void)state;
+    /* Different protections keep the five mappings apart. */
+    char *p = map_pages(5);
+    mprotect(p, PAGE_BYTES, PROT_READ);
+    mprotect(p + 2 * PAGE_BYTES, PAGE_BYTES, PROT_READ);
+    mprotect(p + 4 * PAGE_BYTES, PAGE_BYTES, PROT_NONE);
+    assert_non_null(line_at(rendered(PROC_MAPS), p + 2 * PAGE_BYTES));
+    runtime_start = (guest_addr)p + PAGE_BYTES;
+    runtime_end = (guest_addr)p + 3 * PAGE_BYTES;
+    heap_start = (guest_addr)p + 3 * PAGE_BYTES;
+    const char *maps = rendered(PROC_MAPS);
+    assert_non_null(line_at(maps, p));
+    assert_null(line_at(maps, p + PAGE_BYTES));
+    assert_null(line_at(maps, p + 2 * PAGE_BYTES));
+    assert_null(strstr(maps, "[vdso]"));
+    assert_null(strstr(maps, "[vsyscall]"));
+    const char *heap = line_at(maps, p + 3 * PAGE_BYTES);
+    assert_non_null(heap);
+    assert_string_equal(heap + 73, "[heap]");
+    const char *smaps = rendered(PROC_SMAPS);
+    assert_non_null(line_at(smaps, p));
+    assert_null(line_at(smaps, p + 2 * PAGE_BYTES));
+    runtime_start = runtime_end = heap_start = 0;
+    munmap(p, 5 * PAGE_BYTES);
+}
+
+static void cpuinfo_is_an_arm64_machines(void **state) {
+    (void)state;
+    const char *text = rendered(PROC_CPUINFO);
+    assert_true(strncmp(text, "processor\t: 0\nBogoMIPS\t: ", 25) == 0);
+    assert_non_null(strstr(text, "\nFeatures\t: fp asimd "));
+    assert_non_null(strstr(text, "\nCPU architecture: 8\n"));
+    long processors = 0;
+    for (const char *p = text; (p = strstr(p, "processor\t")); p++)
+        processors++;
+    assert_int_equal(processors, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 /* ---- the trace ---- */
 
 static struct thread tracer = {.pid = 7, .tid = 7};
@@ -393,6 +484,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(semid_ds_survives_the_round_trip),
         cmocka_unit_test(proc_files_of_the_process_itself_are_the_guests),
         cmocka_unit_test(lookup_redirects_only_proc_self_exe),
+        cmocka_unit_test(maps_leave_the_runtime_out),
+        cmocka_unit_test(cpuinfo_is_an_arm64_machines),
         cmocka_unit_test_setup_teardown(trace_shows_calls_as_strace_does, open_trace, close_trace),
         cmocka_unit_test_setup_teardown(trace_shows_structures, open_trace, close_trace),
         cmocka_unit_test_setup_teardown(trace_shows_waiting_calls_and_signals, open_trace,
