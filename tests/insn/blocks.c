@@ -295,15 +295,17 @@ static void add_loop(struct block *k, enum theme theme) {
     emit(&k->b, set_branch(branch, back));
 }
 
-/* bl f; b over; f: body; ret; over: - inside a called body with X30 saved on the stack around it.
+/*
+ * bl f; b over; f: body; ret; over: - inside a called body with X30 saved on the stack around it;
+ * then SP is no base, whose write-back would lose it.
  */
 static void add_call(struct block *k, enum theme theme) {
     uint32_t was_protected = k->protected;
     bool nested = k->nesting > 0;
     if (!has_room(k, nested ? 8 : 12) || k->nesting > 1)
         return;
-    if (nested &&
-        !(is_protected(k, 30) && k->g->in_blocks[A64_STP_pre] && k->g->in_blocks[A64_LDP_post]))
+    if (nested && !(is_protected(k, 30) && k->base != 31 && k->g->in_blocks[A64_STP_pre] &&
+                    k->g->in_blocks[A64_LDP_post]))
         return;
     start_item(k)->barrier = true;
     if (nested)
