@@ -134,7 +134,7 @@ void x64_short_bind(struct x64_asm *a, uint32_t pos);
 /*
  * rel32 jumps to an absolute host address, always in the 5- or 6-byte form, their rel32 field
  * aligned to 4 (NOPs before) so that it can be patched atomically. Each returns the address of the
- * rel32 field.
+ * rel32 field, NULL on overflow.
  */
 uint8_t *x64_jmp_abs(struct x64_asm *a, const void *target);
 uint8_t *x64_jcc_abs(struct x64_asm *a, enum x64_cc cc, const void *target);
