@@ -372,6 +372,8 @@ static void emit_cold(struct lower *l, struct cold *c) {
         if (!field) {
             emit_cold_save(a, c->flags);
             field = x64_jmp_abs(a, a->p);
+            if (!field) /* no room left */
+                return;
             x64_patch(field, a->p);
         }
         emit_link_stub(a, field, c->target);
