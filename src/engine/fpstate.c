@@ -23,12 +23,18 @@ static uint32_t sticky_to_fpsr(uint32_t mxcsr) {
            (mxcsr >> 5 & 1) << 4;
 }
 
+static uint32_t saturated(const struct cpu *cpu) {
+    const struct vreg *qc = &cpu->vscratch[VSCRATCH_QC];
+    return qc->d[0] | qc->d[1] ? FPSR_QC : 0;
+}
+
 uint32_t fpsr_read(struct cpu *cpu) {
-    return cpu->fpsr | sticky_to_fpsr(mxcsr_get());
+    return cpu->fpsr | sticky_to_fpsr(mxcsr_get()) | saturated(cpu);
 }
 
 void fpsr_write(struct cpu *cpu, uint32_t value) {
     cpu->fpsr = value & FPSR_BITS;
+    cpu->vscratch[VSCRATCH_QC] = (struct vreg){{0, 0}};
     mxcsr_set(mxcsr_get() & ~MXCSR_STICKY);
 }
 
