@@ -98,6 +98,7 @@ static NORETURN void start_guest(void *initial_stack) {
         .in_vdso = vdso_contains,
         .vdso_call = vdso_hypercall,
     };
+    exec_forward_options = cli_forward;
     signal_init();
     engine_init();
     load_program(&program, plan.fd, plan.path);

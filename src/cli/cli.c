@@ -368,7 +368,7 @@ void cli_environment(const struct cli *cli, char **envp, char **out) {
 
 /* ---- handing the options on ---- */
 
-int cli_forward(struct cli_forward *f, int exec_fd, uint64_t sigmask, const char *argv0,
+int cli_forward(struct exec_forward *f, int exec_fd, uint64_t sigmask, const char *argv0,
                 const char *path) {
     int n = 0, t = 0;
 #define TEXT(...) (fmt(f->text[t], sizeof f->text[0], __VA_ARGS__), f->text[t++])

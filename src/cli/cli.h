@@ -5,6 +5,7 @@
 #define ELFUSE_CLI_H
 
 #include "base/base.h"
+#include "linux/exec.h"
 
 struct cli {
     const char *program; /* as given: PATH is searched when it holds no slash */
@@ -30,18 +31,7 @@ uint64_t cli_env_max(const struct cli *cli, char **envp);
 /* The value of a variable in an environment list, or NULL. */
 const char *env_get(char *const *envp, const char *name);
 
-/*
- * The arguments with which this process's options reach the runtime again in execve: `elfuse
- * OPTIONS --exec-fd FD --argv0 ARGV0 -- PATH`, to be followed by the program's argv[1] on.
- * Descriptors named in them must be inherited (fd_hidden_inherit). Returns the number of pointers
- * in arg.
- */
-#define CLI_FORWARD_MAX 20
-struct cli_forward {
-    char *arg[CLI_FORWARD_MAX];
-    char text[9][40];
-};
-int cli_forward(struct cli_forward *f, int exec_fd, uint64_t sigmask, const char *argv0,
-                const char *path);
+/* See linux/exec.h. */
+exec_forward_fn cli_forward;
 
 #endif

@@ -13,14 +13,16 @@
 #include <linux/fcntl.h>
 
 #include "base/hostcall.h"
-#include "cli/cli.h"
 #include "engine/engine.h"
+#include "linux/exec.h"
 #include "linux/path.h"
 #include "linux/signal.h"
 #include "linux/syscalls.h"
 
 #define MAX_ARGUMENTS \
     0x200000u /* the kernel allows no more pointers than 1/4 of a stack of strings can hold */
+
+exec_forward_fn *exec_forward_options;
 
 /* Counts the guest's argv or envp. Returns -EFAULT or -E2BIG. */
 static int64_t count_pointers(guest_addr at) {
@@ -53,7 +55,8 @@ static char **scratch_argv(struct thread *t, guest_addr argv, uint64_t argc, uin
 
 /* The last step: nothing but the host's execve is between the guest and its new program. */
 static int64_t exec_host(struct thread *t, int fd, char *const *argv, guest_addr envp) {
-    signal_exec_prepare(t, false); /* signals stay blocked, and pending, until the new runtime can take them */
+    signal_exec_prepare(
+        t, false); /* signals stay blocked, and pending, until the new runtime can take them */
     int64_t ret = fd >= 0 ? hostcall(__NR_execveat, fd, "", argv, envp, AT_EMPTY_PATH)
                           : hostcall(__NR_execve, "/proc/self/exe", argv, envp);
     signal_exec_failed(t);
@@ -62,13 +65,13 @@ static int64_t exec_host(struct thread *t, int fd, char *const *argv, guest_addr
 
 static int64_t exec_aarch64(struct thread *t, struct exec_plan *plan, guest_addr argv_at,
                             uint64_t argc, guest_addr envp) {
-    struct cli_forward forward;
+    struct exec_forward forward;
     char *argv0 = "";
     if (plan->prefix_count > 0)
         argv0 = (char *)plan->prefix[0];
     else if (argc > 0 && copy_from_guest(&argv0, argv_at, 8))
         return -EFAULT;
-    uint64_t n = (uint64_t)cli_forward(&forward, plan->fd, t->sigmask, argv0, plan->path);
+    uint64_t n = (uint64_t)exec_forward_options(&forward, plan->fd, t->sigmask, argv0, plan->path);
     uint64_t prefix = plan->prefix_count > 1 ? (uint64_t)plan->prefix_count - 1 : 0;
     char **argv = scratch_argv(t, argv_at, argc, n + prefix);
     if (!argv)
