@@ -130,7 +130,7 @@ static bool block_word(struct block *k, enum a64_op op, uint32_t *word) {
         struct access a = analyse_access(w);
         if (a.exists && !a.literal)
             w = rebase(k, w, &a);
-        if (a64_decode(w) != op || is_unpredictable(w) || writes_protected(k, op, w))
+        if (a64_decode(w) != op || is_excluded(k->g, op, w) || writes_protected(k, op, w))
             continue;
         *word = w;
         return true;

@@ -4,6 +4,7 @@
  * known.txt has a line per deviation: PATTERN ACTION[=ARGUMENT] : REASON
  *   PATTERN  a row id, may have * and ?; or FEATURE:NAME
  *   skip     the row is not generated            alone       not as part of blocks
+ *   skip=MASK/VALUE  words with these bits (hex) are not generated
  *   cpu=M    the oracle runs it as CPU model M   ignore=L    these of x sp pc nzcv fpcr fpsr v
  * memory fpsr=H   these FPSR bits (hex) do not count              signal code address,
  * comma-separated
@@ -31,6 +32,8 @@ static bool parse_ignore(char *list, uint32_t *mask) {
 }
 
 static bool apply_action(struct known *k, const char *action, char *argument) {
+    if (!strcmp(action, "skip") && argument[0])
+        return sscanf(argument, "%x/%x", &k->skip_mask, &k->skip_value) == 2;
     if (!strcmp(action, "skip"))
         k->skip = true;
     else if (!strcmp(action, "alone"))

@@ -18,7 +18,7 @@
 
 #include "tester.h"
 
-#define MAX_RESTARTS 400 /* per batch: then the rest stays "not run" */
+#define MAX_RESTARTS 4096 /* per batch: then the rest stays "not run" */
 
 struct side_run {
     const struct side *side;

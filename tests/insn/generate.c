@@ -33,10 +33,15 @@ void generator_start_batch(struct generator *g) {
     g->next_slot = CODE_SLOTS_START;
 }
 
+bool is_excluded(const struct generator *g, enum a64_op op, uint32_t word) {
+    const struct known *k = &g->known[op];
+    return is_unpredictable(word) || (k->skip_mask && (word & k->skip_mask) == k->skip_value);
+}
+
 bool random_word(struct generator *g, enum a64_op op, uint32_t *word) {
     for (unsigned tries = 0; tries < 200; tries++) {
         *word = a64_random_word(op, &g->rng);
-        if (a64_decode(*word) == op && !is_unpredictable(*word))
+        if (a64_decode(*word) == op && !is_excluded(g, op, *word))
             return true;
     }
     return false;
@@ -52,7 +57,7 @@ static uint32_t alias_registers(struct generator *g, enum a64_op op, uint32_t w)
             unsigned r = choice[rng_below(&g->rng, 3)];
             aliased = (aliased & ~(31u << positions[i])) | r << positions[i];
         }
-    return a64_decode(aliased) == op && !is_unpredictable(aliased) ? aliased : w;
+    return a64_decode(aliased) == op && !is_excluded(g, op, aliased) ? aliased : w;
 }
 
 void finish_case(struct generator *g, struct insn_case *c, const struct builder *b) {
@@ -89,7 +94,7 @@ static uint64_t choose_address(struct generator *g, const struct access *a, bool
     unsigned kind = rng_below(rng, 100), size = a->bytes;
     uint64_t address;
     *wild = false;
-    if (kind < 58) {
+    if (kind < 58 || a->cache_operation) {
         address = SCRATCH_BASE + 64 + rng_below(rng, SCRATCH_RW_BYTES - 256);
         if (chance(rng, 50))
             address &= -(uint64_t)MAX(size, 1u);
@@ -151,11 +156,15 @@ static uint32_t marker(struct generator *g) {
     return 0x91000000 | (1 + rng_below(&g->rng, 4095)) << 10 | r << 5 | r; /* add xr, xr, #imm */
 }
 
-static void generate_branch(struct generator *g, struct builder *b, uint32_t w) {
+static void generate_branch(struct generator *g, struct insn_case *c, struct builder *b,
+                            uint32_t w) {
     enum control control = control_of(w);
     unsigned after = 1 + rng_below(&g->rng, 6);
     unsigned Rn = a64_Rn(w);
     if (control == CONTROL_REG) {
+        if (Rn != 31)
+            c->before.x[Rn] &=
+                ~3ull; /* qemu looks for the page first, the architecture at the alignment */
         if (Rn != 31 && !chance(&g->rng, 6)) /* else: jump to whatever the register holds */
             emit(b, 0x10000000 | (2 + rng_below(&g->rng, after)) << 5 | Rn); /* adr xn, . + n */
         emit(b, w);
@@ -221,7 +230,7 @@ bool generate_single(struct generator *g, enum a64_op op, struct insn_case *c) {
     }
     bool reads;
     if (control_of(w) != CONTROL_NONE) {
-        generate_branch(g, &b, w);
+        generate_branch(g, c, &b, w);
     } else if (is_system_move(w, &reads)) {
         generate_system_move(g, c, &b, w, reads);
     } else {

@@ -75,7 +75,7 @@ struct access analyse_access(uint32_t w) {
     if ((w & 0xfff80000) == 0xd5080000 && field(w, 12, 4) == 7) { /* SYS with CRn 7: DC, IC */
         struct access a = simple_access(a64_Rt(w), 64);
         a.base_lsb = 0;
-        a.exists = a.base != 31;
+        a.cache_operation = field(w, 8, 4) != 4;
         return a;
     }
     if (field(w, 27, 1) != 1 || field(w, 25, 1) != 0)
@@ -121,6 +121,8 @@ bool is_unpredictable(uint32_t w) {
         return true; /* HLT 0xf000: qemu's semihosting */
     if (!a.exists || a.literal)
         return false;
+    if (a.base_lsb == 0)
+        return a.base == 31; /* a null pointer: faults, but not under qemu */
     bool vector = field(w, 26, 1);
     switch (field(w, 27, 3)) {
     case 5: { /* pairs */

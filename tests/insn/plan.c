@@ -41,7 +41,8 @@ static bool theme_has_rows(const struct plan *p, const struct generator *g, enum
 
 static void start_generator(const struct plan *p, struct generator *g, uint64_t seed) {
     *g = (struct generator){.rng = seed * 0x9e3779b97f4a7c15ull | 1,
-                            .fpcr_mask = p->options.fpcr_mask};
+                            .fpcr_mask = p->options.fpcr_mask,
+                            .known = p->known};
     for (unsigned i = 1; i < A64_OP_COUNT; i++) {
         g->enabled[i] = p->enabled[i] && !p->known[i].skip;
         g->in_blocks[i] = g->enabled[i] && !p->known[i].alone && !p->known[i].oracle_cpu[0];

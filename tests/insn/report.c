@@ -94,11 +94,32 @@ struct shrinker {
     const struct known *known;
     struct batch batch;
     uint32_t offset;
+    bool crash; /* what is looked for: a crash or hang, or a wrong result */
 };
 
-static uint32_t diff_of(struct shrinker *s, unsigned i) {
-    return compare_results(&s->batch.cases[i], &s->batch.results[0][i], &s->batch.results[1][i],
-                           s->known);
+/* Does candidate i show the fault looked for? A crash may be the work of an earlier case. */
+static bool still_fails(struct shrinker *s, unsigned i) {
+    uint32_t diff = compare_results(&s->batch.cases[i], &s->batch.results[0][i],
+                                    &s->batch.results[1][i], s->known);
+    if (s->crash)
+        return s->batch.results[0][i].done == DONE && s->batch.results[1][i].done > DONE;
+    return diff && !(diff & DIFF_CRASH);
+}
+
+/* Crashing candidates run in a process each. */
+static bool run_candidates(struct shrinker *s) {
+    if (!s->crash)
+        return batch_run(s->executor, &s->batch);
+    bool ok = true;
+    struct batch one = s->batch;
+    one.count = 1;
+    for (unsigned i = 0; ok && i < s->batch.count; i++) {
+        one.cases = &s->batch.cases[i];
+        one.results[0] = &s->batch.results[0][i];
+        one.results[1] = &s->batch.results[1][i];
+        ok = batch_run(s->executor, &one);
+    }
+    return ok;
 }
 
 static void put_candidate(struct shrinker *s, const struct insn_case *c) {
@@ -106,6 +127,13 @@ static void put_candidate(struct shrinker *s, const struct insn_case *c) {
     *to = *c;
     move_case(to, s->offset + s->batch.count * SHRINK_STRIDE);
     s->batch.count++;
+}
+
+static bool fails_alone(struct shrinker *s, struct insn_case *c) {
+    move_case(c, s->offset);
+    s->batch.count = 1;
+    s->batch.cases[0] = *c;
+    return run_candidates(s) && still_fails(s, 0);
 }
 
 /* One round. Returns false when nothing more can be removed. */
@@ -119,11 +147,11 @@ static bool shrink_round(struct shrinker *s, struct insn_case *c, unsigned from,
         units[count++] = unit;
         put_candidate(s, &candidate);
     }
-    if (!count || !batch_run(s->executor, &s->batch))
+    if (!count || !run_candidates(s))
         return false;
     unsigned good = 0;
     for (unsigned i = 0; i < count; i++)
-        if (diff_of(s, i))
+        if (still_fails(s, i))
             units[good++] = units[i];
     if (!good)
         return false;
@@ -139,10 +167,10 @@ static bool shrink_round(struct shrinker *s, struct insn_case *c, unsigned from,
         if (n == 1)
             break;
     }
-    if (!batch_run(s->executor, &s->batch))
+    if (!run_candidates(s))
         return false;
     for (unsigned i = 0; i < tries; i++)
-        if (diff_of(s, i)) {
+        if (still_fails(s, i)) {
             for (unsigned j = 0; j < sizes[i]; j++)
                 remove_unit(c, units[j]);
             return true;
@@ -156,26 +184,22 @@ void shrink_case(const struct executor *e, const struct batch *from, const struc
     impatient.timeout_seconds = MIN(e->timeout_seconds, 2u);
     struct shrinker s = {.executor = &impatient, .known = known};
     batch_init(&s.batch, SHRINK_UNITS);
+    s.crash = result[1].done != DONE;
     s.batch.repeat = from->repeat;
     memcpy(s.batch.scratch, from->scratch, sizeof from->scratch);
     s.offset = CODE_SLOTS_START + c->slot_offset % PAGE_BYTES;
-    struct insn_case original = *c;
+    if (!fails_alone(&s, c)) {
+        printf("  (does not fail alone: shown as it failed in its batch)\n");
+        batch_free(&s.batch);
+        return;
+    }
     for (int round = 0; round < 40 && shrink_round(&s, c, 0, UNIT_X); round++)
         ;
     for (int round = 0; round < 40 && shrink_round(&s, c, UNIT_X, SHRINK_UNITS); round++)
         ;
-    /* What is shown is a fresh run of the case alone; if it fails only in company, show that one.
-     */
-    move_case(c, s.offset);
-    s.batch.count = 1;
-    s.batch.cases[0] = *c;
-    bool ran = batch_run(e, &s.batch);
-    if (ran && diff_of(&s, 0)) {
+    if (fails_alone(&s, c)) { /* what is shown is a fresh run */
         result[0] = s.batch.results[0][0];
         result[1] = s.batch.results[1][0];
-    } else {
-        printf("  (does not fail alone: shown as it failed in its batch)\n");
-        *c = original;
     }
     batch_free(&s.batch);
 }

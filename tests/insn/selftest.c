@@ -10,7 +10,7 @@
  * nothing else. */
 static bool finds_injected_fault(const struct executor *executor, const struct known *known,
                                  const bool *enabled, uint64_t fpcr_mask, const char *id) {
-    struct generator g = {.rng = 88172645463325252ull, .fpcr_mask = fpcr_mask};
+    struct generator g = {.rng = 88172645463325252ull, .fpcr_mask = fpcr_mask, .known = known};
     struct executor e = *executor;
     struct batch b;
     enum a64_op row = row_by_id(id);
@@ -43,7 +43,7 @@ static bool finds_injected_fault(const struct executor *executor, const struct k
         }
         if (!differs || minimal == 2)
             continue;
-        struct insn_result result[2];
+        struct insn_result result[2] = {b.results[0][i], b.results[1][i]};
         shrink_case(&e, &b, known, &c, result);
         unsigned left = 0;
         for (unsigned j = 0; j < c.code_count; j++)

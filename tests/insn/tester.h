@@ -42,6 +42,7 @@ struct access {
     bool ordered;   /* exclusive, acquire/release or atomic: wants natural alignment */
     bool exclusive; /* LDXR/STXR kind */
     bool store_exclusive;
+    bool cache_operation;         /* DC or IC but DC ZVA: qemu does not look at the address */
     bool compares, compares_pair; /* CAS, CASP: stores only if memory equals X<compared> */
     unsigned compared;
     int base;                   /* register number, 31: SP */
@@ -100,6 +101,8 @@ void emit(struct builder *b, uint32_t word);
 void generator_start_batch(struct generator *g);
 /* A word of the row, not unpredictable. False when the row has none we can run. */
 bool random_word(struct generator *g, enum a64_op op, uint32_t *word);
+/* Unpredictable, or known to be wrong on the oracle's side. */
+bool is_excluded(const struct generator *g, enum a64_op op, uint32_t word);
 /* Wraps the builder's words into entry, exit and literals, and gives it the next slot. */
 void finish_case(struct generator *g, struct insn_case *c, const struct builder *b);
 bool generate_single(struct generator *g, enum a64_op op, struct insn_case *c);
@@ -172,11 +175,12 @@ enum difference {
     DIFF_UNSTABLE = 4096 /* one side gave different results when run again */
 };
 struct known {
-    bool skip;            /* not generated */
-    bool alone;           /* not part of blocks */
-    char oracle_cpu[32];  /* run under this qemu CPU model */
-    uint32_t ignore;      /* differences that do not count */
-    uint32_t fpsr_ignore; /* FPSR bits that do not count */
+    bool skip;                      /* not generated */
+    uint32_t skip_mask, skip_value; /* words of the row not generated, when skip_mask is not 0 */
+    bool alone;                     /* not part of blocks */
+    char oracle_cpu[32];            /* run under this qemu CPU model */
+    uint32_t ignore;                /* differences that do not count */
+    uint32_t fpsr_ignore;           /* FPSR bits that do not count */
 };
 /* Reads the file of known deviations. Returns false after a message that names file and line. */
 bool known_load(const char *path, struct known known[A64_OP_COUNT]);
