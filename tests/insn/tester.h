@@ -85,6 +85,7 @@ struct generator {
     uint64_t fpcr_mask;
     uint32_t next_slot; /* offset from CODE_BASE */
     bool reuse_slots;
+    const struct known *known;  /* for single words to skip */
     bool misaligned;            /* also acquire/release and atomic accesses that are not aligned */
     const uint8_t *scratch;     /* the batch's image, so that CAS can succeed */
     bool enabled[A64_OP_COUNT]; /* may be generated */
