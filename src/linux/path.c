@@ -42,6 +42,8 @@ enum proc_file proc_file_of(const char *path, int pid, int tid) {
         return PROC_NONE;
     if (strcmp(p, "cpuinfo") == 0)
         return PROC_CPUINFO;
+    if (strcmp(p, "sys/kernel/arch") == 0)
+        return PROC_ARCH;
     if (!skip(&p, "self/") && !skip(&p, "thread-self/")) {
         int64_t n = read_number(&p);
         if ((n != pid && n != tid) || *p++ != '/')

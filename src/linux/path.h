@@ -3,8 +3,8 @@
  *
  *  - /proc/self/exe (also by the process's or thread's own number) is the guest's program, not the
  * runtime
- *  - /proc/self/maps, smaps and auxv, and /proc/cpuinfo, are rendered for the guest when it reads
- * them (procfs.c)
+ *  - /proc/self/maps, smaps and auxv, /proc/cpuinfo and /proc/sys/kernel/arch are rendered for the
+ * guest when it reads them (procfs.c)
  *  - with --sysroot, an absolute path that exists in that directory is meant
  *
  * Only absolute paths are looked at, and only by calls that look without creating.
@@ -16,7 +16,7 @@
 #include "loader/loader.h"
 
 /* Which file of /proc a path names. */
-enum proc_file { PROC_NONE, PROC_EXE, PROC_MAPS, PROC_SMAPS, PROC_AUXV, PROC_CPUINFO };
+enum proc_file { PROC_NONE, PROC_EXE, PROC_MAPS, PROC_SMAPS, PROC_AUXV, PROC_CPUINFO, PROC_ARCH };
 /* Pure: path is absolute; pid and tid are the calling thread's. */
 enum proc_file proc_file_of(const char *path, int pid, int tid);
 

@@ -1,5 +1,6 @@
 /*
- * poll.c - waiting for descriptors: epoll, ppoll, pselect6, and io_pgetevents for its signal mask.
+ * poll.c - waiting for descriptors: epoll, ppoll, pselect6, and io_pgetevents and io_uring_enter
+ * for their signal mask.
  *
  * Two things differ from the host. struct epoll_event is packed on x86-64 (12 bytes) and not on
  * arm64 (16). And the mask these calls install while they wait is the guest's: the host must go on
@@ -30,11 +31,17 @@ int64_t read_sigset(guest_addr set, uint64_t bytes, uint64_t *mask) {
     return r;
 }
 
+struct io_uring_getevents_arg {
+    guest_addr sigmask;
+    uint32_t sigmask_bytes, min_wait_usec;
+    guest_addr ts;
+};
+
 /*
  * Runs a host call whose argument number `where` is a signal mask and the next one its size, or a
  * pointer to both (packed). set 0: no mask.
  */
-enum mask_form { MASK_AND_SIZE, MASK_PACKED };
+enum mask_form { MASK_AND_SIZE, MASK_PACKED, MASK_IO_URING };
 
 static int64_t call_masked(struct thread *t, long nr, const uint64_t a[6], int where,
                            enum mask_form form, guest_addr set, uint64_t bytes) {
@@ -50,6 +57,8 @@ static int64_t call_masked(struct thread *t, long nr, const uint64_t a[6], int w
     struct sigset_argument packed = {(guest_addr)&host_mask, sizeof(host_mask)};
     if (form == MASK_PACKED) {
         h[where] = (uint64_t)&packed;
+    } else if (form == MASK_IO_URING) {
+        ((struct io_uring_getevents_arg *)h[where])->sigmask = (guest_addr)&host_mask;
     } else {
         h[where] = (uint64_t)&host_mask;
         h[where + 1] = sizeof(host_mask);
@@ -150,4 +159,23 @@ SYSCALL(pselect6) {
 
 SYSCALL(io_pgetevents) {
     return call_masked_packed(t, __NR_io_pgetevents, a);
+}
+
+#define IORING_ENTER_EXT_ARG     (1u << 3)
+#define IORING_ENTER_EXT_ARG_REG (1u << 6)
+
+SYSCALL(io_uring_enter) {
+    uint32_t flags = (uint32_t)a[3];
+    if (flags &
+        IORING_ENTER_EXT_ARG_REG) /* an offset into memory registered before, without a mask */
+        return guest_syscall(t, __NR_io_uring_enter, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (!(flags & IORING_ENTER_EXT_ARG))
+        return call_masked(t, __NR_io_uring_enter, a, 4, MASK_AND_SIZE, a[4], a[5]);
+    struct io_uring_getevents_arg arg;
+    if (a[5] != sizeof(arg))
+        return -EINVAL;
+    if (copy_from_guest(&arg, a[4], sizeof(arg)))
+        return -EFAULT;
+    uint64_t h[6] = {a[0], a[1], a[2], a[3], (uint64_t)&arg, a[5]};
+    return call_masked(t, __NR_io_uring_enter, h, 4, MASK_IO_URING, arg.sigmask, arg.sigmask_bytes);
 }

@@ -221,7 +221,8 @@ int64_t procfs_open(enum proc_file file, uint32_t flags) {
     static const char *const names[] = {[PROC_MAPS] = "maps",
                                         [PROC_SMAPS] = "smaps",
                                         [PROC_AUXV] = "auxv",
-                                        [PROC_CPUINFO] = "cpuinfo"};
+                                        [PROC_CPUINFO] = "cpuinfo",
+                                        [PROC_ARCH] = "arch"};
     if (file == PROC_AUXV && !program.auxv)
         return -ENOENT;
     int64_t fd = hostcall(__NR_memfd_create, names[file], MFD_CLOEXEC);
@@ -231,6 +232,9 @@ int64_t procfs_open(enum proc_file file, uint32_t flags) {
     switch (file) {
     case PROC_CPUINFO:
         render_cpuinfo(&w);
+        break;
+    case PROC_ARCH:
+        put_text(&w, "aarch64\n");
         break;
     case PROC_AUXV: {
         int64_t n = hostcall(__NR_write, fd, program.auxv, program.auxv_bytes);
