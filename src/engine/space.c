@@ -24,7 +24,9 @@
 #include "engine/stubs.h"
 #include "engine/thread.h"
 
-#define SELF_FD_WANTED 1000000 /* or just below RLIMIT_NOFILE */
+/* High, for programs expect low numbers; not higher, for the kernel copies the table up to it at
+ * every fork. */
+#define SELF_FD_WANTED 1000
 
 static struct space {
     guest_addr start, end, next;
@@ -254,6 +256,7 @@ struct handover {
 static void continue_in_copy(void *arg) {
     struct handover h = *(struct handover *)arg;
     hostcall(__NR_munmap, h.old_image, h.old_bytes);
+    engine_shadow_reset(&current()->cpu); /* its last entry was the old image's stub */
     h.go_on(h.arg);
 }
 

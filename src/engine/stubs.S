@@ -121,9 +121,10 @@ global stub_link
     movl $1, %eax /* EXIT_LINK */
     jmp exit_with_state
 
-/* The shadow stack ran empty: its last entry leads here. */
+/* The shadow stack ran empty: its last entry, at shadow_top - 8, leads here, and has to again. */
 global stub_underflow
     movq AT(CPU_SHADOW_TOP), %rsp
+    leaq -8(%rsp), %rsp
     /* fall through */
 global stub_lookup_start
 global stub_return
