@@ -253,7 +253,7 @@ void generate_undefined(struct generator *g, struct insn_case *c) {
             w = a64_random_word(1 + rng_below(&g->rng, A64_OP_COUNT - 1), &g->rng);
         for (unsigned n = kind == 1 ? 0 : 1 + rng_below(&g->rng, 3); kind && n; n--)
             w ^= 1u << rng_below(&g->rng, 32);
-    } while (g->enabled[a64_decode(w)]);
+    } while (g->supported[a64_decode(w)]);
     memset(c, 0, sizeof *c);
     fill_state(&c->before, &g->rng, g->fpcr_mask);
     struct builder b = {.count = 0};

@@ -76,8 +76,10 @@ static bool read_supported(struct plan *p, const char *command) {
         fprintf(stderr, "insn-test: %s --supported-insns failed or named no row\n", command);
         return false;
     }
-    for (unsigned i = 1; i < A64_OP_COUNT; i++)
+    for (unsigned i = 1; i < A64_OP_COUNT; i++) {
+        p->supported[i] = supported[i];
         p->enabled[i] = p->enabled[i] && supported[i];
+    }
     return true;
 }
 
@@ -227,6 +229,8 @@ int main(int argc, char **argv) {
         return 2;
     }
     filter(&p, rows, groups, features);
+    memset(p.supported, 1, sizeof p.supported);
+    p.supported[A64_UNALLOCATED] = false;
     if (!known_load(known_path, p.known) || (supported && !read_supported(&p, supported)))
         return 2;
     if (replay_path)

@@ -169,6 +169,13 @@ uint32_t unknown_v_after_fault(uint32_t w) {
     return 0;
 }
 
+uint32_t unknown_x_after_fault(uint32_t w) {
+    uint32_t mask = 0;
+    if ((w & 0x3e400000) == 0x28400000) /* LDP, LDPSW, LDNP */
+        mask = 1u << a64_Rt(w) | 1u << a64_Rt2(w);
+    return mask & ~(1u << a64_Rn(w)) & 0x7fffffff;
+}
+
 enum control control_of(uint32_t w) {
     if ((w & 0x7c000000) == 0x14000000)
         return CONTROL_IMM26;

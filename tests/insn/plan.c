@@ -44,6 +44,7 @@ static void start_generator(const struct plan *p, struct generator *g, uint64_t 
                             .fpcr_mask = p->options.fpcr_mask,
                             .known = p->known};
     for (unsigned i = 1; i < A64_OP_COUNT; i++) {
+        g->supported[i] = p->supported[i];
         g->enabled[i] = p->enabled[i] && !p->known[i].skip;
         g->in_blocks[i] = g->enabled[i] && !p->known[i].alone && !p->known[i].oracle_cpu[0];
     }

@@ -61,7 +61,9 @@ int64_t index_value(const struct access *a, uint64_t x);
  * survive. */
 bool is_unpredictable(uint32_t word);
 bool writes_sp(uint32_t word); /* data processing with Rd = 31 meaning SP */
-/* V registers a faulting multi-register load may or may not have written (Arm ARM: UNKNOWN). */
+/* Registers a faulting multi-register load may or may not have written (Arm ARM: UNKNOWN, but the
+ * base). */
+uint32_t unknown_x_after_fault(uint32_t word);
 uint32_t unknown_v_after_fault(uint32_t word);
 
 enum control {
@@ -89,6 +91,7 @@ struct generator {
     bool misaligned;            /* also acquire/release and atomic accesses that are not aligned */
     const uint8_t *scratch;     /* the batch's image, so that CAS can succeed */
     bool enabled[A64_OP_COUNT]; /* may be generated */
+    bool supported[A64_OP_COUNT]; /* by the subject; other rows are undefined */
     bool in_blocks[A64_OP_COUNT]; /* may be part of a block */
 };
 
@@ -230,7 +233,8 @@ struct plan {
     struct executor executor;
     bool fixed_oracle; /* --oracle given: known.txt's cpu= does not apply */
     struct known known[A64_OP_COUNT];
-    bool enabled[A64_OP_COUNT];
+    bool supported[A64_OP_COUNT]; /* by the subject */
+    bool enabled[A64_OP_COUNT];   /* and wanted */
     struct unit *units;
     unsigned unit_count, shown;
     uint64_t hits[A64_OP_COUNT], block_hits[A64_OP_COUNT], failed_hits[A64_OP_COUNT];
