@@ -219,19 +219,21 @@ static void lower_load_pair(struct lower *l, uint32_t w, enum index_mode mode, b
     enum access kind = sign ? LOAD_SIGNED_64 : LOAD;
     x64_rm first = ldst_address(l, rn, mode == POST ? 0 : offset);
     x64_rm second = offset_by(first, (int32_t)size);
-    bool base_first = rt == rn && rn != 31, base_second = rt2 == rn && rn != 31;
-    if (mode != OFFSET) { /* the base's new value stays */
-        if (base_first)
-            rt = XZR;
-        if (base_second)
-            rt2 = XZR;
-        base_first = false;
+    bool into_base = rt == rn && rn != 31;
+    if (mode != OFFSET && rn != 31) { /* the base's new value stays */
+        rt = rt == rn ? XZR : rt;
+        rt2 = rt2 == rn ? XZR : rt2;
     }
-    if (base_first && !base_second) {
+    if (into_base && mode == OFFSET) { /* the base outlives the first half */
+        if (sign)
+            x64_movsx(l->a, 8, RDX, 4, first);
+        else
+            x64_mov_r_rm(l->a, size, RDX, first);
         access_register(l, kind, log2, rt2, second);
-        access_register(l, kind, log2, rt, first);
+        if (rt2 != rt)
+            x64_mov_rm_r(l->a, 8, xr(rt), RDX);
     } else {
-        access_register(l, kind, log2, base_first ? XZR : rt, first);
+        access_register(l, kind, log2, rt, first);
         access_register(l, kind, log2, rt2, second);
     }
     if (mode != OFFSET)
