@@ -275,6 +275,12 @@ static void put_pollfds(struct line *l, const struct call *c, guest_addr at, uin
     put(l, "]");
 }
 
+static void put_epoll_event(struct line *l, const struct guest_epoll_event *e) {
+    put(l, "{events=");
+    put_flags(l, SET_epoll, e->events);
+    put(l, ", data=%#llx}", (unsigned long long)e->data);
+}
+
 static void put_epoll_events(struct line *l, guest_addr at, uint64_t n) {
     put(l, "[");
     for (uint64_t i = 0; i < n; i++) {
@@ -283,9 +289,8 @@ static void put_epoll_events(struct line *l, guest_addr at, uint64_t n) {
             put(l, "%s...", i ? ", " : "");
             break;
         }
-        put(l, "%s{events=", i ? ", " : "");
-        put_flags(l, SET_epoll, e.events);
-        put(l, ", data=%#llx}", (unsigned long long)e.data);
+        put(l, "%s", i ? ", " : "");
+        put_epoll_event(l, &e);
     }
     put(l, "]");
 }
@@ -479,7 +484,7 @@ void put_struct(struct line *l, const struct call *c, enum kind kind, guest_addr
         put_fd_set(l, at, n);
         break;
     case KIND_epoll_event:
-        put_epoll_events(l, at, 1);
+        put_epoll_event(l, &u.epoll);
         break;
     case KIND_epoll_events:
         put_epoll_events(l, at, (uint64_t)c->result);

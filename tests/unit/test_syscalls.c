@@ -411,6 +411,8 @@ static void trace_shows_structures(void **state) {
     EXPECT_CALL("epoll_pwait(4, [{events=EPOLLIN, data=0x10}, {events=EPOLLOUT|EPOLLET, "
                 "data=0x20}], 512, -1, NULL, 8) = 2",
                 2, NR_epoll_pwait, 4, P(events), 512, (uint64_t)-1, 0, 8);
+    EXPECT_CALL("epoll_ctl(4, EPOLL_CTL_ADD, 5, {events=EPOLLIN, data=0x10}) = 0", 0, NR_epoll_ctl,
+                4, 1, 5, P(events));
     uint64_t mask = 1 << 1 | 1 << 16;
     EXPECT_CALL("rt_sigsuspend([INT CHLD], 8) = -1 EINTR (Interrupted system call)", -4,
                 NR_rt_sigsuspend, P(&mask), 8);
