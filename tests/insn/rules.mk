@@ -31,7 +31,8 @@ $(B)/insn/runner: tests/insn/runner.c tests/insn/runner_asm.S tests/insn/case.h
 	    -fno-tree-loop-distribute-patterns -fno-pie -no-pie -static -nostdlib \
 	    tests/insn/runner.c tests/insn/runner_asm.S -o $@
 
-INSN_TEST := $(B)/insn/insn-test --runner $(B)/insn/runner --subject $(B)/elfuse --supported $(B)/elfuse
+INSN_TEST := $(B)/insn/insn-test --runner $(B)/insn/runner --work $(B)/insn/work --subject $(B)/elfuse \
+             --supported $(B)/elfuse
 N    ?= 10
 SEED ?= 1
 
@@ -44,6 +45,6 @@ insn-soak: $(B)/insn/insn-test $(B)/insn/runner $(B)/elfuse
 	    --undefined 4000 --shared-slots --region-limit --coverage $(B)/insn/coverage.txt
 
 insn-selftest: $(B)/insn/insn-test $(B)/insn/runner
-	$(B)/insn/insn-test --runner $(B)/insn/runner --self-test
+	$(B)/insn/insn-test --runner $(B)/insn/runner --work $(B)/insn/work --self-test
 
 -include $(INSN_OBJ:.o=.d)
