@@ -72,6 +72,25 @@ void v_splat_element(struct lower *l, unsigned size, unsigned dst, unsigned m, u
 /* dst = 64-bit lanes: all ones where src is negative. dst != src. */
 void v_sign64(struct lower *l, unsigned dst, unsigned src);
 
+/* V<d> = lo, hi */
+void v_set(struct lower *l, unsigned d, uint64_t lo, uint64_t hi);
+/* Is V<n> known to be zero above its low `bytes`, by the scalar instruction before that wrote it?
+ */
+bool v_upper_zero(struct lower *l, unsigned n, unsigned bytes);
+/* dst = the low `bytes` (4 or 8) of V<n>, zero above. */
+void v_scalar(struct lower *l, unsigned dst, unsigned n, unsigned bytes);
+
+/* ---- scalar FP: bit 22 of the word says double ---- */
+static inline bool fp_double(uint32_t w) {
+    return bits(w, 22, 1);
+}
+static inline unsigned fp_bytes(uint32_t w) {
+    return fp_double(w) ? 8 : 4;
+}
+/* dst = src rounded to an integral value, ties away from zero, without exceptions but that of a
+ * signalling NaN. Uses all scratch registers; dst is VT0, src is none of them. */
+void fp_round_away(struct lower *l, bool packed, bool dbl, x64_rm src);
+
 /* dst += or -= etc: the element-wise integer operations by size. */
 extern const uint16_t v_add_op[4], v_sub_op[4], v_cmpeq_op[4], v_cmpgt_op[4], v_shl_op[4],
     v_shr_op[4], v_unpack_low[4], v_unpack_high[4];

@@ -284,7 +284,7 @@ static uint64_t immediate(uint32_t w) {
     return a64_simd_immediate(bits(w, 29, 1), bits(w, 12, 4), bits(w, 16, 3) << 5 | bits(w, 5, 5));
 }
 
-static void set_vector(struct lower *l, unsigned d, uint64_t lo, uint64_t hi) {
+void v_set(struct lower *l, unsigned d, uint64_t lo, uint64_t hi) {
     if (!v_pinned(d) && (int64_t)lo == (int32_t)lo && (int64_t)hi == (int32_t)hi) {
         x64_mov_rm_i(l->a, 8, element(d, 3, 0), (int32_t)lo);
         x64_mov_rm_i(l->a, 8, element(d, 3, 1), (int32_t)hi);
@@ -302,11 +302,11 @@ static void set_vector(struct lower *l, unsigned d, uint64_t lo, uint64_t hi) {
 
 LOWER(MOVI) {
     uint64_t imm = immediate(w);
-    set_vector(l, a64_Rd(w), imm, a64_Q(w) ? imm : 0);
+    v_set(l, a64_Rd(w), imm, a64_Q(w) ? imm : 0);
 }
 LOWER(MVNI) {
     uint64_t imm = ~immediate(w);
-    set_vector(l, a64_Rd(w), imm, a64_Q(w) ? imm : 0);
+    v_set(l, a64_Rd(w), imm, a64_Q(w) ? imm : 0);
 }
 LOWER(MOVI_64) {
     lower_MOVI(l, w);
@@ -319,7 +319,7 @@ LOWER(FMOV_vec_imm_d) {
 }
 LOWER(FMOV_vec_imm_h) {
     uint64_t imm = a64_fp_immediate(bits(w, 16, 3) << 5 | bits(w, 5, 5), 16) * 0x0001000100010001;
-    set_vector(l, a64_Rd(w), imm, a64_Q(w) ? imm : 0);
+    v_set(l, a64_Rd(w), imm, a64_Q(w) ? imm : 0);
 }
 
 static void logic_immediate(struct lower *l, uint32_t w, enum x64_vop op, uint64_t imm) {
