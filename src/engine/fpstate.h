@@ -21,11 +21,12 @@
 #define FPSR_QC   (1u << 27)
 #define FPSR_BITS (FPSR_IOC | FPSR_DZC | FPSR_OFC | FPSR_UFC | FPSR_IXC | FPSR_IDC | FPSR_QC)
 
-/* cpu->vscratch[VSCRATCH_QC] is not zero when FPSR.QC has to be set: saturating instructions OR into it. */
+/* cpu->vscratch[VSCRATCH_QC] is not zero when FPSR.QC has to be set: saturating instructions OR
+ * into it. */
 enum { VSCRATCH_QC = 3 };
 
-/* MXCSR's exception masks while guest code runs. */
-#define MXCSR_MASKS 0x1f80u
+/* MXCSR's exception masks while guest code runs: all but invalid, see translate/fptrap.c. */
+#define MXCSR_MASKS 0x1f00u
 
 uint32_t fpsr_read(struct cpu *cpu);
 void fpsr_write(struct cpu *cpu, uint32_t value);

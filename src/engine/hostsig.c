@@ -189,8 +189,13 @@ static void guest_fault(struct thread *t, int sig, const struct guest_siginfo *i
     if (!b)
         report_crash(sig, info, uc);
     if (sig == H_SIGFPE) {
-        struct fp_trap trap = {
-            .pc = boundary_pc(r, b), .host_pc = uc->rip, .fpstate = uc->fpstate, .cpu = &t->cpu};
+        struct fp_trap trap = {.pc = boundary_pc(r, b),
+                               .host_pc = uc->rip,
+                               .fpstate = uc->fpstate,
+                               .eflags = &uc->eflags,
+                               .cpu = &t->cpu};
+        for (unsigned i = 0; i < 16; i++)
+            trap.reg[i] = context_reg(uc, i);
         if (fp_trap_handle(&trap)) {
             uc->rip = trap.host_pc;
             return;

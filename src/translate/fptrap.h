@@ -5,9 +5,11 @@
 #include "engine/cpu.h"
 
 struct fp_trap {
-    guest_addr pc;    /* the guest instruction */
-    uint64_t host_pc; /* of the host instruction that trapped; out: where to go on */
-    void *fpstate;    /* the host's saved FXSAVE image (legacy region of XSAVE), to be edited */
+    guest_addr pc;     /* the guest instruction */
+    uint64_t host_pc;  /* of the host instruction that trapped; out: where to go on */
+    void *fpstate;     /* the host's saved FXSAVE image (legacy region of XSAVE), to be edited */
+    uint64_t *reg[16]; /* the saved general registers, to be edited */
+    uint64_t *eflags;
     struct cpu *cpu;
 };
 

@@ -451,24 +451,23 @@ LOWER(FRINTA_vec) {
 
 /* ---- conversions ---- */
 
-/* Signed 32-bit integers to single and back by truncation are one instruction; other forms go lane
- * by lane. */
+/* The operand of a conversion: unused lanes hold copies, which raise nothing of their own. */
+static x64_rm convert_source(struct lower *l, uint32_t w, enum shape shape) {
+    if (shape == VECTOR)
+        return source_rm(l, shape, w, a64_Rn(w), VT0);
+    v_splat_element(l, 2 + fp_double(w), VT0, a64_Rn(w), 0);
+    return x64_r(VT0);
+}
+
 static void from_integer(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
-    if (is_unsigned && !l->a->feat.avx512) {
+    if ((is_unsigned || fp_double(w)) && !l->a->feat.avx512) {
         by_helper(l, w);
         return;
     }
-    if (!fp_double(w)) {
-        x64_v2(l->a, is_unsigned ? V_VCVTUDQ2PS : V_CVTDQ2PS, 16, dst,
-               source_rm(l, VECTOR, shape == SCALAR ? 0 : w, a64_Rn(w), VT0));
-    } else if (l->a->feat.avx512) {
-        x64_v2(l->a, is_unsigned ? V_VCVTUQQ2PD : V_VCVTQQ2PD, 16, dst,
-               source_rm(l, VECTOR, shape == SCALAR ? 0 : w, a64_Rn(w), VT0));
-    } else {
-        by_helper(l, w);
-        return;
-    }
+    enum x64_vop op = fp_double(w) ? (is_unsigned ? V_VCVTUQQ2PD : V_VCVTQQ2PD)
+                                   : (is_unsigned ? V_VCVTUDQ2PS : V_CVTDQ2PS);
+    x64_v2(l->a, op, 16, dst, convert_source(l, w, shape));
     v_finish(l, d, dst, result_bytes(shape, w));
 }
 LOWER(SCVTF_vec) {
@@ -506,14 +505,7 @@ static void to_integer(struct lower *l, uint32_t w, enum shape shape, bool is_un
     }
     enum x64_vop op = is_unsigned ? (fp_double(w) ? V_VCVTTPD2UQQ : V_VCVTTPS2UDQ)
                                   : (fp_double(w) ? V_VCVTTPD2QQ : V_CVTTPS2DQ);
-    x64_rm src;
-    if (shape == SCALAR) { /* the other lanes must not raise anything */
-        v_splat_element(l, 2 + fp_double(w), VT0, a64_Rn(w), 0);
-        src = x64_r(VT0);
-    } else {
-        src = source_rm(l, VECTOR, w, a64_Rn(w), VT0);
-    }
-    x64_v2(l->a, op, 16, dst, src);
+    x64_v2(l->a, op, 16, dst, convert_source(l, w, shape));
     v_finish(l, d, dst, result_bytes(shape, w));
 }
 #define TO_INTEGER(letter, mode)               \

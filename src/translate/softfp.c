@@ -333,18 +333,18 @@ uint64_t fp_sqrt(struct fp_env *env, enum fp_type t, uint64_t a) {
         return invalid(env, t);
     if (u.class == CLASS_INF)
         return infinity(t, false);
-    /* mant * 2^(exponent - 63); an even power is taken out, and the root of a 126-bit number taken
-     * bit by bit */
-    u128 rest = (u128)u.mant << (u.exponent & 1 ? 63 : 62);
+    /* mant / 2^63 * 2^exponent, or mant / 2^64 * 2^(exponent + 1): the power that is even; then the
+     * integer root */
+    bool odd = u.exponent & 1;
+    u128 square = (u128)u.mant << (odd ? 62 : 63);
     uint64_t root = 0;
     for (int i = 63; i >= 0; i--) {
         uint64_t candidate = root | 1ull << i;
-        if ((u128)candidate * candidate <= rest)
+        if ((u128)candidate * candidate <= square)
             root = candidate;
     }
-    bool inexact = (u128)root * root != rest;
-    int exponent = u.exponent & 1 ? (u.exponent - 1) / 2 : u.exponent / 2;
-    return round_wide(env, t, false, exponent + 1, (u128)root << 64 | inexact);
+    bool inexact = (u128)root * root != square;
+    return round_wide(env, t, false, (u.exponent + odd) / 2, (u128)root << 64 | inexact);
 }
 
 uint64_t fp_muladd(struct fp_env *env, enum fp_type t, uint64_t addend, uint64_t a, uint64_t b) {
