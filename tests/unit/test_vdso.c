@@ -108,6 +108,29 @@ static void sigreturn_is_the_code_unwinders_look_for(void **state) {
     assert_int_equal(code[1], 0xd4000001);  /* svc #0 */
 }
 
+/* An FDE that covered it (or the NOP, where unwinders look) would be used instead, and lose the
+ * interrupted pc. */
+static void sigreturn_has_no_unwind_rules_of_its_own(void **state) {
+    (void)state;
+    const Elf64_Ehdr *h = (const void *)vdso_base;
+    const Elf64_Phdr *ph = (const void *)(vdso_base + h->e_phoff);
+    const uint8_t *table = NULL;
+    for (unsigned i = 0; i < h->e_phnum; i++)
+        if (ph[i].p_type == PT_GNU_EH_FRAME)
+            table = (const uint8_t *)vdso_base + ph[i].p_vaddr;
+    assert_non_null(table);
+    assert_memory_equal(table, "\x01\x1b\x03\x3b", 4); /* offsets relative to the table */
+    const int32_t *word = (const int32_t *)table;
+    assert_int_equal(word[2], 3);
+    for (int i = 0; i < word[2]; i++) {
+        const uint8_t *start = table + word[3 + 2 * i], *fde = table + word[4 + 2 * i];
+        uint32_t bytes;
+        memcpy(&bytes, fde + 12, sizeof bytes);
+        assert_true((guest_addr)start >= vdso_base &&
+                    (guest_addr)start + bytes < vdso_sigreturn - 4);
+    }
+}
+
 static int64_t ask(uint64_t immediate, uint64_t x0) {
     memset(&cpu, 0, sizeof cpu);
     for (int i = 0; i < 31; i++)
@@ -155,6 +178,7 @@ int main(void) {
         cmocka_unit_test(it_is_one_executable_page),
         cmocka_unit_test(all_functions_are_there_under_their_version),
         cmocka_unit_test(sigreturn_is_the_code_unwinders_look_for),
+        cmocka_unit_test(sigreturn_has_no_unwind_rules_of_its_own),
         cmocka_unit_test(time_comes_from_the_host),
         cmocka_unit_test(a_bad_clock_is_left_to_the_system_call),
     };

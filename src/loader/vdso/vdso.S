@@ -69,21 +69,16 @@ FUNCTION __kernel_gettimeofday
 END __kernel_gettimeofday
 
 /*
- * A handler returns here with SP at the rt_sigframe and X29 at the frame record (old X29, old X30) the kernel stored above
- * it. Unwinders know the frame by the "S" augmentation, or by these exact two instructions. They look the return
- * address minus one up, hence the NOP in front that belongs to the same frame.
+ * A handler returns here with SP at the rt_sigframe. There is no CFI on purpose, as in arm64 Linux since 5.8: rules that
+ * follow the frame record would restore X30 but not the interrupted pc and SP. Unwinders (libgcc, libunwind, gdb) know
+ * the frame by exactly these two instructions and read all registers from the rt_sigframe. They look the return
+ * address minus one up first: the NOP keeps that outside the function before, which has CFI.
  */
         .balign 16
-        .cfi_startproc
-        .cfi_signal_frame
-        .cfi_def_cfa x29, 0
-        .cfi_offset x29, 0
-        .cfi_offset x30, 8
         nop
         .globl  __kernel_rt_sigreturn
         .type   __kernel_rt_sigreturn, %function
 __kernel_rt_sigreturn:
         mov     x8, #SYS_rt_sigreturn
         svc     #0
-        .cfi_endproc
         .size   __kernel_rt_sigreturn, . - __kernel_rt_sigreturn
