@@ -85,7 +85,10 @@ static void put_pointer(struct line *l, const struct call *c, int i, const struc
     guest_addr at = c->a[i];
     uint64_t next = i < 5 ? c->a[i + 1] : 0;
     bool always = arg->kind == KIND_pollfd || arg->kind == KIND_fdset; /* read and written */
-    if (arg->direction == DIRECTION_o && !always && !(c->done && c->result >= 0)) {
+    /* The time left is written only by a sleep that a signal ended. */
+    bool sleep = c->nr == NR_nanosleep || c->nr == NR_clock_nanosleep;
+    bool written = c->done && (sleep ? c->result == -EINTR : c->result >= 0);
+    if (arg->direction == DIRECTION_o && !always && !written) {
         put_address(l, at);
         return;
     }
