@@ -83,7 +83,7 @@ SYSCALL(close_range) {
         if (ours < first || ours > last)
             continue;
         if (ours > first) {
-            int64_t r = guest_syscall(t, __NR_close_range, first, ours - 1, a[2], 0, 0, 0);
+            int64_t r = hostcall(__NR_close_range, first, ours - 1, a[2]);
             if (r)
                 return r;
         }
@@ -91,5 +91,7 @@ SYSCALL(close_range) {
             return 0;
         first = ours + 1;
     }
+    if (first != (uint32_t)a[0]) /* begun: it must not be run again for a signal */
+        return hostcall(__NR_close_range, first, last, a[2]);
     return guest_syscall(t, __NR_close_range, first, last, a[2], 0, 0, 0);
 }
