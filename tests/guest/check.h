@@ -8,6 +8,7 @@
 //   PROGRAM            run all tests; exit 0 if all passed, 1 otherwise
 //   PROGRAM -v NAME    only tests whose name contains NAME, each one announced
 //   PROGRAM -n NAME    the same without forking: for a debugger or an engine that cannot fork yet
+//   PROGRAM N          a stress program (it defines STRESS_ROUNDS first): N rounds of each test
 //   PROGRAM helper:... runs the program's helper() instead: what the exec tests execute
 //
 // Linux is the oracle: every program must pass natively. Where qemu-user answers differently from
@@ -37,7 +38,11 @@
 #include <unistd.h>
 
 #ifndef TEST_TIMEOUT_S
+#ifdef STRESS_ROUNDS
+#define TEST_TIMEOUT_S 3600
+#else
 #define TEST_TIMEOUT_S 10
+#endif
 #endif
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define UNUSED       __attribute__((unused))
@@ -57,6 +62,9 @@ struct test {
 static struct check_shared *check_shared;
 static struct test *check_tests, **check_tests_tail = &check_tests;
 static bool check_verbose;
+#ifdef STRESS_ROUNDS
+static long rounds = STRESS_ROUNDS;
+#endif
 
 // A program may define it (see PROGRAM helper: above); argv[1] starts with "helper:".
 __attribute__((weak)) int helper(int argc, char **argv);
@@ -313,9 +321,16 @@ int main(int argc, char **argv) {
         if (argv[first][1] == 'n')
             fork_it = false;
     }
+#ifdef STRESS_ROUNDS
+    if (first < argc)
+        rounds = atol(argv[first++]);
+#endif
     for (struct test *t = check_tests; t; t = t->next)
         if (first >= argc || strstr(t->name, argv[first]))
             counts[check_run(t, fork_it)]++;
+#ifdef STRESS_ROUNDS
+    printf("%ld rounds, %d failures\n", rounds * counts[0] + rounds * counts[1], counts[1]);
+#endif
     printf("%d passed, %d failed, %d skipped, %d checks\n", counts[0], counts[1], counts[2],
            atomic_load(&check_shared->checks));
     return counts[1] != 0 || counts[0] + counts[2] == 0;

@@ -233,6 +233,10 @@ TEST(controlling_terminal_and_hangup) {
     });
     CHECK_EXITS(pid, 0);
     // Closing the master hangs up the session.
+    close(master);
+    master = posix_openpt(O_RDWR | O_NOCTTY);
+    REQUIRE(grantpt(master) == 0 && unlockpt(master) == 0);
+    name = ptsname(master);
     pid = CHILD({
         close(master);
         REQUIRE(setsid() == getpid());
