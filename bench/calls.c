@@ -38,7 +38,7 @@ static OUT_OF_LINE uint32_t both(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 }
 
 int main(int argc, char **argv) {
-    int rounds = argc > 1 ? atoi(argv[1]) : 7;
+    int rounds = argc > 1 ? atoi(argv[1]) : 22;
     static function *const table[] = {mix, turn, both, turn};
     uint64_t sum = 0;
     for (int round = 0; round < rounds; round++) {

@@ -1,7 +1,7 @@
 # Real programs under elfuse. apps-quick is part of ./check; apps is the full set.
 
 APPS_ELFUSE := $(abspath $(B)/elfuse)
-NGINX_TESTS := $(PYTHON) tests/apps/nginx/run --cache $(CACHE) --runner "$(APPS_ELFUSE) --sysroot {root}"
+NGINX_TESTS = $(PYTHON) tests/apps/nginx/run --cache $(CACHE) --runner "$(APPS_ELFUSE) --sysroot {root}"
 
 .PHONY: apps apps-quick cli-tests
 
