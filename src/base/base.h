@@ -1,10 +1,10 @@
 /*
  * base.h - what every other folder may use.
  *
- * The runtime is freestanding: no libc, no thread-local storage of a libc, no hidden locks, so every
- * function here is async-signal-safe and safe after fork from a multithreaded process. It is compiled
- * with -mgeneral-regs-only: C code never touches vector registers, which therefore hold the guest's V
- * registers across any call into the runtime.
+ * The runtime is freestanding: no libc, no thread-local storage of a libc, no hidden locks, so
+ * every function here is async-signal-safe and safe after fork from a multithreaded process. It is
+ * compiled with -mgeneral-regs-only: C code never touches vector registers, which therefore hold
+ * the guest's V registers across any call into the runtime.
  *
  * The same files also compile against a hosted libc (-DELFUSE_HOSTED) for unit tests and fuzzers.
  */
@@ -16,14 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARRAY_SIZE(a)    (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_UP(x, n)   (((x) + ((n) - 1)) & ~(uint64_t)((n) - 1))
-#define ALIGN_DOWN(x, n) ((x) & ~(uint64_t)((n) - 1))
-#define MIN(a, b)        ((a) < (b) ? (a) : (b))
-#define MAX(a, b)        ((a) > (b) ? (a) : (b))
-#define LIKELY(x)        __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)      __builtin_expect(!!(x), 0)
-#define NORETURN         __attribute__((noreturn))
+#define ARRAY_SIZE(a)     (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(x, n)    (((x) + ((n)-1)) & ~(uint64_t)((n)-1))
+#define ALIGN_DOWN(x, n)  ((x) & ~(uint64_t)((n)-1))
+#define MIN(a, b)         ((a) < (b) ? (a) : (b))
+#define MAX(a, b)         ((a) > (b) ? (a) : (b))
+#define LIKELY(x)         __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define NORETURN          __attribute__((noreturn))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 #define PAGE_BYTES 4096u
@@ -61,7 +61,8 @@ bool str_starts(const char *s, const char *prefix);
 /* Copies at most size-1 bytes of src and ends with NUL. Returns strlen(src); >= size means cut. */
 size_t str_copy(char *dst, const char *src, size_t size);
 
-/* ---- formatting: %d %i %u %x %X %o %c %s %p %% with l, ll, z, j, #, 0, -, +, width, .precision, * ---- */
+/* ---- formatting: %d %i %u %x %X %o %c %s %p %% with l, ll, z, j, #, 0, -, +, width, .precision, *
+ * ---- */
 /* As snprintf: returns the length wanted, writes at most size bytes with NUL. */
 int fmt_v(char *dst, size_t size, const char *format, va_list ap);
 int fmt(char *dst, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -69,7 +70,8 @@ int fmt(char *dst, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
 void fmt_fd(int fd, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Prints "elfuse: MESSAGE\n" to stderr. */
 void warn(const char *format, ...) PRINTF_LIKE(1, 2);
-/* warn, then exit_group(code). Conventional codes: 125 elfuse's own, 126 not executable, 127 not found. */
+/* warn, then exit_group(code). Conventional codes: 125 elfuse's own, 126 not executable, 127 not
+ * found. */
 NORETURN void die(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* assert for the debug build: reports file, line and expression, then aborts the process. */

@@ -25,6 +25,7 @@ enum option {
     OPT_TRACE,
     OPT_STATS,
     OPT_DUMP_CODE,
+    OPT_PRECISE_FLAGS,
     OPT_CODE_CACHE,
     OPT_REGION_LIMIT,
     OPT_CPU,
@@ -54,6 +55,8 @@ static const struct option_row rows[] = {
     {"--trace", OPT_TRACE, MAY_HAVE_VALUE, "[=FILE]",
      "print system calls and signals to stderr or FILE"},
     {"--stats", OPT_STATS, NO_VALUE, "", "print translation figures at exit"},
+    {"--precise-flags", OPT_PRECISE_FLAGS, NO_VALUE, "",
+     "show fault handlers NZCV even where it is dead (slower; ELFUSE_PRECISE_FLAGS=1)"},
     {"--dump-code", OPT_DUMP_CODE, VALUE, " FILE",
      "write translated code to FILE, for a disassembler"},
     {"--code-cache", OPT_CODE_CACHE, VALUE, " SIZE",
@@ -148,7 +151,8 @@ static void set_trace(const char *file) {
 }
 
 static void set_dump(const char *file) {
-    int64_t fd = hostcall(__NR_open, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0666);
+    int64_t fd =
+        hostcall(__NR_open, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0666);
     if (host_failed(fd))
         die(125, "--dump-code: %s: %s", file, error_text(fd));
     int64_t hidden = fd_hide((int)fd);
@@ -256,6 +260,9 @@ static void apply(struct cli *cli, const struct option_row *row, const char *val
     case OPT_SIGMASK:
         options.has_sigmask = parse_number(value, &options.sigmask);
         break;
+    case OPT_PRECISE_FLAGS:
+        options.precise_flags = true;
+        break;
     case OPT_DUMP_CODE:
         set_dump(value);
         break;
@@ -293,6 +300,8 @@ static void apply(struct cli *cli, const struct option_row *row, const char *val
 
 void cli_parse(struct cli *cli, int argc, char **argv, char **envp) {
     *cli = (struct cli){.exec_fd = -1, .argv = argv};
+    const char *precise = env_get(envp, "ELFUSE_PRECISE_FLAGS");
+    options.precise_flags = precise && strcmp(precise, "0") != 0;
     const char *env = env_get(envp, "ELFUSE_REGION_LIMIT");
     if (env && *env)
         set_region_limit("ELFUSE_REGION_LIMIT", env);
@@ -379,6 +388,8 @@ int cli_forward(struct exec_forward *f, int exec_fd, uint64_t sigmask, const cha
         f->arg[n++] = TEXT("--trace-fd=%d", options.trace_fd);
     if (options.stats)
         f->arg[n++] = "--stats";
+    if (options.precise_flags)
+        f->arg[n++] = "--precise-flags";
     if (options.code_cache_bytes)
         f->arg[n++] = TEXT("--code-cache=%lu", options.code_cache_bytes);
     if (options.region_limit)
