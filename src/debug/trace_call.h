@@ -17,7 +17,7 @@ enum direction { DIRECTION_n, DIRECTION_i, DIRECTION_o };
 
 enum kind {
 #define KIND(name, pointer) KIND_##name,
-#include "debug/kinds.def"
+#include "linux/kinds.def"
 #undef KIND
 };
 

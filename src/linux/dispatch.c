@@ -27,7 +27,7 @@ struct row {
 /* Which kinds of argument are addresses. */
 enum {
 #define KIND(name, is_pointer) POINTER_##name = is_pointer,
-#include "debug/kinds.def"
+#include "linux/kinds.def"
 #undef KIND
 };
 
