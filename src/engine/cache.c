@@ -460,6 +460,7 @@ void cache_init(uint64_t bytes) {
     cache.meta = must_alloc(meta);
     cache.meta_end = cache.meta + meta;
     cache.builder = must_alloc(sizeof(*cache.builder));
+    cache.builder->precise_flags = options.precise_flags;
     cache.builder->executable = exec_map_has;
     cache.builder->read_code = read_code;
     cache.builder->masks_tags = cache_masks_tags;

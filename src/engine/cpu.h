@@ -88,7 +88,7 @@ struct cpu {
     void *exit_data;
     uint64_t image_base; /* of the runtime: helpers are reached as image_base + offset */
     void *stub[STUB_COUNT];
-    uint64_t scratch[4]; /* spill space of lowerings; scratch[3]: fence dummy */
+    uint64_t scratch[4]; /* spill space of lowerings; [1]: tagged address being used; [3]: fence dummy */
     struct vreg v[32];
     struct vreg vscratch[4];
     struct jump_cache_entry jump_cache[JUMP_CACHE_ENTRIES];

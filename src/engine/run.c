@@ -38,6 +38,8 @@ enum {
     SI_KERNEL_CODE = 0x80
 };
 
+#define TAG_BITS (0xffull << 56)
+
 struct options options = {.trace_fd = -1, .dump_fd = -1};
 struct engine_hooks engine_hooks;
 
@@ -108,11 +110,18 @@ static const void *find_and_link(struct thread *t, guest_addr pc, struct link_da
 
 void engine_raise(struct thread *t, int sig, int code, guest_addr addr) {
     t->fault_info = (struct guest_siginfo){.si_signo = sig, .si_code = code, .addr = addr};
+    t->fault_tag = 0;
     engine_hooks.deliver_fault(t);
 }
 
+/* cpu->pc has no host code: a tag, which branches ignore too (Arm ARM, AArch64.BranchAddr), or a
+ * fault. */
 static void raise_bad_pc(struct thread *t) {
     guest_addr pc = t->cpu.pc;
+    if ((pc & TAG_BITS) && !(pc >> 55 & 1)) {
+        t->cpu.pc = pc & ~TAG_BITS;
+        return;
+    }
     if (pc & 3) {
         engine_raise(t, G_SIGBUS, BUS_ADRALN, pc);
         return;
@@ -126,14 +135,25 @@ static void raise_bad_pc(struct thread *t) {
 /* A fault of translated code: first those that are the engine's own affair. */
 static void handle_fault(struct thread *t) {
     struct guest_siginfo *info = &t->fault_info;
-    if (info->si_signo == G_SIGSEGV && info->si_code == SI_KERNEL_CODE) {
+    bool memory = info->si_signo == G_SIGSEGV || info->si_signo == G_SIGBUS;
+    bool masks = memory && cache_masks_tags(t->cpu.pc);
+    t->fault_tag = 0;
+    if (memory && info->si_code == SI_KERNEL_CODE) {
         /* A non-canonical address: a tagged pointer, unless this access masks tags already. */
-        if (!cache_masks_tags(t->cpu.pc)) {
+        if (!masks) {
             cache_mask_tags(t, t->cpu.pc);
             return;
         }
         info->si_code = SEGV_MAPERR;
         info->addr = t->fault_rax;
+    }
+    if (masks) { /* si_addr is untagged_addr() of the address: its tag is hidden unless bit 55 is
+                    set */
+        guest_addr address = t->cpu.scratch[1];
+        if (address >> 55 & 1)
+            info->addr = address;
+        else
+            t->fault_tag = address & TAG_BITS;
     }
     engine_hooks.deliver_fault(t);
 }

@@ -36,8 +36,10 @@ struct thread {
     struct cpu cpu;
     struct thread *next, *prev; /* all threads of this address space, under threads_lock */
     int32_t pid, tid;           /* host ids of the task that runs on it */
-    bool freed_by_parent;       /* a vfork child: its parent takes the area back */
-    uint32_t area_state;        /* AREA_FREE, AREA_USED: written last by the exiting task */
+    bool cleared_handlers; /* made with CLONE_CLEAR_SIGHAND: its first act is to put the engine's
+                              back */
+    bool freed_by_parent;  /* a vfork child: its parent takes the area back */
+    uint32_t area_state;   /* AREA_FREE, AREA_USED: written last by the exiting task */
 
     /* ---- signals (linux/signal.c, engine/hostsig.c) ---- */
     uint64_t sigmask;   /* the guest's blocked mask: bit n-1 = signal n */
@@ -47,7 +49,8 @@ struct thread {
     struct guest_siginfo
         async_info;   /* the one asynchronous signal taken by the host handler, undelivered */
     bool async_taken; /* async_info is valid; the host blocks all signals until it is delivered */
-    uint64_t forced_pending; /* sent SIGSEGV/BUS/ILL/FPE/TRAP that the guest blocks */
+    uint64_t forced_pending;         /* sent SIGSEGV/BUS/ILL/FPE/TRAP that the guest blocks */
+    uint64_t fault_tag;              /* bits 63..56 of the address the faulting access used */
     uint64_t fault_rax, fault_error; /* the host's RAX and page-fault error code at the fault */
     struct sighand *sighand;         /* linux/signal.h */
     struct guest_siginfo forced_info[32]; /* of forced_pending's signals */

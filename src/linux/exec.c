@@ -112,12 +112,13 @@ static int64_t exec_common(struct thread *t, int dirfd, guest_addr path_at, gues
     int64_t argc = count_pointers(argv), envc = count_pointers(envp);
     if (argc < 0 || envc < 0)
         return argc < 0 ? argc : envc;
-    if (proc_file_of(path, t->pid, t->tid) == PROC_EXE)
-        str_copy(path, program.exe_path, sizeof(path));
+    bool itself = proc_file_of(path, t->pid, t->tid) == PROC_EXE;
     struct exec_plan plan;
-    int64_t ret = exec_resolve(&plan, dirfd, path, flags);
+    int64_t ret = exec_resolve(&plan, dirfd, itself ? program.exe_path : path, flags);
     if (ret)
         return ret;
+    if (itself) /* the link's target runs, under the link's name */
+        plan.path = path;
     ret = signal_block_host(t);
     if (!ret) {
         ret = plan.x86_64 ? exec_x86_64(t, &plan, dirfd, argv, (uint64_t)argc, envp, flags)

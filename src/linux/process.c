@@ -65,6 +65,10 @@ static int64_t clone_process(struct thread *t, struct clone_request *r) {
         engine_fork_child(t);
         linux_fork_child();
         lock_reset(&t->sighand->lock);
+        if (r->flags & CLONE_CLEAR_SIGHAND) {
+            sighand_clear(t->sighand);
+            hostsig_init();
+        }
         t->forced_pending = 0;
         child_registers(&t->cpu, r);
     } else {
@@ -82,6 +86,8 @@ static void child_start(void *arg) {
     t->pid = (int32_t)hostcall(__NR_getpid);
     t->tid = (int32_t)hostcall(__NR_gettid);
     hostsig_thread_init(t);
+    if (t->cleared_handlers) /* the kernel cleared ours too */
+        hostsig_init();
     signal_set_mask(t, t->sigmask);
     engine_run(t);
 }
@@ -108,6 +114,9 @@ static struct thread *make_thread(struct thread *parent, const struct clone_requ
         t->altstack = parent->altstack;
     t->sighand =
         r->flags & CLONE_SIGHAND ? sighand_share(parent->sighand) : sighand_copy(parent->sighand);
+    t->cleared_handlers = r->flags & CLONE_CLEAR_SIGHAND;
+    if (t->sighand && t->cleared_handlers)
+        sighand_clear(t->sighand);
     if (!t->sighand) {
         space_thread_area_free(t);
         return NULL;
@@ -199,7 +208,8 @@ SYSCALL(clone3) {
 SYSCALL(exit) {
     if (options.stats && world_count() == 1)
         engine_print_stats();
-    static const uint64_t all = ~0ull; /* the engine's too: this signal stack is about to be somebody else's */
+    static const uint64_t all =
+        ~0ull; /* the engine's too: this signal stack is about to be somebody else's */
     hostcall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, 0, 8);
     if (t->freed_by_parent)
         hostcall(__NR_exit, a[0]);

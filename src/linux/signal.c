@@ -60,6 +60,13 @@ void sighand_release(struct sighand *h) {
         space_free(h, sizeof(*h));
 }
 
+void sighand_clear(struct sighand *h) {
+    for (int sig = 1; sig <= G_NSIG; sig++) {
+        if (h->action[sig].handler > G_SIG_IGN)
+            h->action[sig] = (struct guest_sigaction){0};
+    }
+}
+
 SYSCALL(rt_sigaction) {
     int sig = (int)a[0];
     guest_addr new_at = a[1], old_at = a[2];
@@ -337,6 +344,8 @@ void signal_deliver_fault(struct thread *t) {
     if (blocked || action.handler <= G_SIG_IGN)
         die_of_fault(t, sig);
     action = action_for(t, sig);
+    if (action.flags & G_SA_EXPOSE_TAGBITS)
+        info.addr |= t->fault_tag;
     run_handler(t, &action, &info);
 }
 

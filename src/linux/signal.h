@@ -20,14 +20,15 @@ enum {
     G_NSIG = 64,
 };
 
-#define G_SA_SIGINFO   4u
-#define G_SA_RESTORER  0x04000000u
-#define G_SA_ONSTACK   0x08000000u
-#define G_SA_RESTART   0x10000000u
-#define G_SA_NODEFER   0x40000000u
-#define G_SA_RESETHAND 0x80000000u
-#define G_SIG_DFL      0
-#define G_SIG_IGN      1
+#define G_SA_SIGINFO        4u
+#define G_SA_EXPOSE_TAGBITS 0x800u
+#define G_SA_RESTORER       0x04000000u
+#define G_SA_ONSTACK        0x08000000u
+#define G_SA_RESTART        0x10000000u
+#define G_SA_NODEFER        0x40000000u
+#define G_SA_RESETHAND      0x80000000u
+#define G_SIG_DFL           0
+#define G_SIG_IGN           1
 
 #define SIG_BIT(sig)    (1ull << ((sig)-1))
 #define SIG_UNBLOCKABLE (SIG_BIT(G_SIGKILL) | SIG_BIT(G_SIGSTOP))
@@ -43,6 +44,9 @@ struct sighand {
 struct sighand *sighand_copy(struct sighand *from);
 struct sighand *sighand_share(struct sighand *h);
 void sighand_release(struct sighand *h);
+/* CLONE_CLEAR_SIGHAND: what is handled becomes default, what is ignored stays so. The host has done
+ * the same. */
+void sighand_clear(struct sighand *h);
 
 /* Makes the thread's blocked mask `mask` here and on the host. */
 void signal_set_mask(struct thread *t, uint64_t mask);
@@ -56,7 +60,8 @@ int64_t signal_block_host(struct thread *t);
 void signal_exec_prepare(struct thread *t, bool mask);
 void signal_exec_failed(struct thread *t);
 
-/* sigaltstack(2) for a stack pointer of sp: the flags it reports; setting it: 0, -EPERM, -EINVAL, -ENOMEM. */
+/* sigaltstack(2) for a stack pointer of sp: the flags it reports; setting it: 0, -EPERM, -EINVAL,
+ * -ENOMEM. */
 int32_t altstack_flags(const struct thread *t, guest_addr sp);
 int64_t altstack_set(struct thread *t, const struct guest_stack_t *s, guest_addr sp);
 

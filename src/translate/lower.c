@@ -345,6 +345,8 @@ static x64_rm ea_untag(struct lower *l, x64_rm ea) {
     if (!l->mask_tags)
         return ea;
     x64_lea(l->a, 8, RAX, ea);
+    x64_mov_rm_r(l->a, 8, x64_m(RBP, CPU_OFFSET(scratch[1])),
+                 RAX); /* a fault may have to show the tag */
     x64_shift_i(l->a, SH_SHL, 8, x64_r(RAX), 8);
     x64_shift_i(l->a, SH_SAR, 8, x64_r(RAX), 8);
     return x64_m(RAX, 0);

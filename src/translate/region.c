@@ -415,6 +415,11 @@ void mark_boundary(struct lower *l) {
     };
 }
 
+/* Must NZCV survive this instruction's own clobbering because a fault of it would show it? */
+static bool fault_shows_flags(const struct lower *l, const struct insn *in) {
+    return l->region->precise_flags && (a64_rows[in->op].properties & (A64_LOADS | A64_STORES));
+}
+
 /* Sets the EFLAGS state insn i starts with. `falls` tells that the code before it flows into it. */
 static void enter_insn(struct lower *l, struct insn *in, bool falls) {
     if (!in->leader)
@@ -437,6 +442,8 @@ static void lower_insn(struct lower *l, struct insn *in) {
     l->mask_tags = in->mask_tags;
     l->flags_live_out = in->live_out;
     l->flags_live = in->live_out && !(a64_rows[in->op].properties & A64_WRITES_NZCV);
+    if (fault_shows_flags(l, in))
+        l->flags_live = true;
     mark_boundary(l);
     if (in->mask_tags)
         flags_clobber(l);
