@@ -33,6 +33,14 @@ static bool open_special(struct path_ref *ref, struct thread *t, int dirfd, gues
     }
     if (ref->sysroot) {
         *result = sysroot_openat(ref->text, (uint32_t)open_flags_convert(flags), 0);
+        if (*result == -ENOENT && (flags & GUEST_O_DIRECTORY)) {
+            /* There, and not a directory: that is the answer, not what the host has. */
+            int64_t fd = sysroot_openat(ref->text, O_PATH | O_CLOEXEC, 0);
+            if (fd >= 0) {
+                hostcall(__NR_close, fd);
+                *result = -ENOTDIR;
+            }
+        }
         return *result != -ENOENT;
     }
     return false;
