@@ -92,7 +92,6 @@ TEST(diverting_to_another_function) {
 }
 
 // The state at an asynchronous signal: a counting loop's registers must be of one moment.
-static volatile uint64_t loops;
 static void observe(int sig, siginfo_t *si, void *context) {
     (void)sig, (void)si, (void)context;
     count++;
