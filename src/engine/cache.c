@@ -245,6 +245,19 @@ static void cache_flush(struct thread *self) {
     world_resume(self);
 }
 
+void cache_set_strict_fp(struct thread *t) {
+    lock_acquire(&engine_lock);
+    if (!cache.builder->strict_fp) {
+        cache.builder->strict_fp = true;
+        cache_flush(t);
+    }
+    lock_release(&engine_lock);
+}
+
+bool cache_is_strict_fp(void) {
+    return cache.builder->strict_fp;
+}
+
 /* Is there room for one more region of any size? */
 static bool has_room(void) {
     uint64_t meta = REGION_MAX_BOUNDARIES * sizeof(struct boundary) +

@@ -45,6 +45,9 @@ void cache_link(struct link_data *data, const void *host);
 bool cache_is_entry(guest_addr pc, const void *host);
 /* Drops what was translated from these pages. engine_lock is held. */
 void cache_invalidate_pages(struct thread *t, guest_addr start, uint64_t bytes);
+/* From now on translations mind FPCR.DN and FZ; those that do not are dropped. */
+void cache_set_strict_fp(struct thread *t);
+bool cache_is_strict_fp(void);
 /* The access at pc uses tagged addresses: its translation must mask them. */
 bool cache_masks_tags(guest_addr pc);
 void cache_mask_tags(struct thread *t, guest_addr pc);

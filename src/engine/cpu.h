@@ -65,6 +65,7 @@ enum pending {
     PENDING_SIGNAL = 1, /* a signal was taken */
     PENDING_STOP = 2,   /* the world is stopped */
     PENDING_FLUSH = 4,  /* translations died: forget host addresses */
+    PENDING_STRICT_FP = 8, /* FPCR.DN or FZ was set: translations must mind them from now on */
 };
 
 struct cpu {

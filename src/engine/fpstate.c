@@ -1,19 +1,22 @@
 /*
- * fpstate.c - FPCR and FPSR by MXCSR: the rounding mode and flush-to-zero are MXCSR's while guest
- * code runs, and the cumulative exception bits are MXCSR's sticky bits plus cpu->fpsr.
+ * fpstate.c - FPCR and FPSR by MXCSR: the rounding mode is MXCSR's while guest code runs, and the
+ * cumulative exception bits are MXCSR's sticky bits plus cpu->fpsr.
+ *
+ * FPCR.FZ is not MXCSR's FTZ and DAZ, which raise other exceptions; with FZ, denormal operands and
+ * results trap, and translate/fptrap.c flushes them.
  */
 #include "engine/fpstate.h"
+#include "engine/cache.h"
 #include "engine/stubs.h"
 
-#define MXCSR_FTZ    0x8000u
-#define MXCSR_DAZ    0x0040u
-#define MXCSR_STICKY 0x3fu
+#define MXCSR_DENORMAL_MASKS 0x0900u /* DM, UM */
+#define MXCSR_STICKY         0x3fu
 
 uint32_t fpcr_to_mxcsr(uint32_t fpcr) {
     static const uint8_t rounding[4] = {0, 2, 1,
                                         3}; /* RN RP RM RZ -> x86 nearest, up, down, zero */
     uint32_t m = MXCSR_MASKS | (uint32_t)rounding[fpcr >> 22 & 3] << 13;
-    return fpcr & FPCR_FZ ? m | MXCSR_FTZ | MXCSR_DAZ : m;
+    return fpcr & FPCR_FZ ? m & ~MXCSR_DENORMAL_MASKS : m;
 }
 
 /* IE DE ZE OE UE PE -> IOC DZC OFC UFC IXC; x86's DE has no counterpart (IDC is for flushed inputs
@@ -42,4 +45,6 @@ void fpcr_write(struct cpu *cpu, uint32_t value) {
     cpu->fpsr = fpsr_read(cpu);
     cpu->fpcr = value & FPCR_BITS;
     mxcsr_set(fpcr_to_mxcsr(cpu->fpcr));
+    if ((value & (FPCR_DN | FPCR_FZ)) && !cache_is_strict_fp())
+        __atomic_fetch_or(&cpu->pending, PENDING_STRICT_FP, __ATOMIC_SEQ_CST);
 }

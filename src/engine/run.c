@@ -169,6 +169,10 @@ static void forget_host_addresses(struct thread *t) {
 static void handle_pending(struct thread *t) {
     if (t->cpu.pending & PENDING_STOP)
         world_park(t);
+    if (t->cpu.pending & PENDING_STRICT_FP) {
+        __atomic_fetch_and(&t->cpu.pending, ~(uint32_t)PENDING_STRICT_FP, __ATOMIC_SEQ_CST);
+        cache_set_strict_fp(t);
+    }
     if (t->cpu.pending & PENDING_FLUSH)
         forget_host_addresses(t);
     if (t->cpu.pending & PENDING_SIGNAL)

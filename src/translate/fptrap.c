@@ -304,6 +304,35 @@ static bool is_whole(enum a64_op op) {
     }
 }
 
+/* Instructions lowered to CMPPS and the like; in others that is the NaN check of the result. */
+static bool is_compare(enum a64_op op) {
+    switch (op) {
+    case A64_FCMEQ_vec:
+    case A64_FCMEQ_scalar:
+    case A64_FCMGE_vec:
+    case A64_FCMGE_scalar:
+    case A64_FCMGT_vec:
+    case A64_FCMGT_scalar:
+    case A64_FACGE_vec:
+    case A64_FACGE_scalar:
+    case A64_FACGT_vec:
+    case A64_FACGT_scalar:
+    case A64_FCMEQ_zero_vec:
+    case A64_FCMEQ_zero_scalar:
+    case A64_FCMGE_zero_vec:
+    case A64_FCMGE_zero_scalar:
+    case A64_FCMGT_zero_vec:
+    case A64_FCMGT_zero_scalar:
+    case A64_FCMLE_zero_vec:
+    case A64_FCMLE_zero_scalar:
+    case A64_FCMLT_zero_vec:
+    case A64_FCMLT_zero_scalar:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Moves host_pc behind a ROUND into VT1, which would raise inexact for a conversion that was
  * invalid. */
 static void skip_inexact(struct fp_trap *trap, uint64_t rbp) {
@@ -325,13 +354,15 @@ bool fp_trap_handle(struct fp_trap *trap) {
         return false;
     load_operands(&h, f, &o);
     trap->host_pc += h.length;
-    if (is_whole(op)) {
-        unsigned to = h.map == 1 && h.opcode == 0xc2 ? h.nds : h.reg;
+    bool check = h.map == 1 && h.opcode == 0xc2 && !is_compare(op);
+    if (check || is_whole(op)) {
+        unsigned to = check ? h.rm : h.reg;
         if (!execute_whole(trap, f, &env, w, &f->xmm[to]))
             return false;
     } else if (h.map == 1 && (h.opcode == 0x2e || h.opcode == 0x2f)) {
         uint64_t a = lane(&f->xmm[h.reg], o.t, 0);
-        set_compare_flags(trap, fp_compare(&env, o.t, a, lane(&o.b, o.t, 0), h.opcode == 0x2f));
+        bool quiet = op == A64_FCMP || op == A64_FCMP_zero || op == A64_FCCMP;
+        set_compare_flags(trap, fp_compare(&env, o.t, a, lane(&o.b, o.t, 0), !quiet));
     } else if (h.map == 1 && (h.opcode == 0x2c || (h.opcode == 0x78 && o.lanes == 1))) {
         unsigned width = h.w ? 64 : 32;
         *trap->reg[h.reg] =

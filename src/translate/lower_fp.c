@@ -96,11 +96,10 @@ static bool scalar_op(struct lower *l, uint32_t w, enum x64_vop ss, unsigned dst
 }
 
 static void binary(struct lower *l, uint32_t w, enum x64_vop ss) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
-    if (scalar_op(l, w, ss, dst))
-        v_commit(l, d, dst);
-    else
-        v_finish(l, d, dst, fp_bytes(w));
+    unsigned d = a64_Rd(w), dst = fp_dst(l, d);
+    bool zero = scalar_op(l, w, ss, dst);
+    fp_check(l, false, fp_double(w), dst);
+    v_finish(l, d, dst, zero ? 16 : fp_bytes(w));
 }
 LOWER(FADD_scalar) {
     binary(l, w, V_ADDSS);
@@ -116,36 +115,41 @@ LOWER(FDIV_scalar) {
 }
 
 LOWER(FNMUL_scalar) { /* the sign of a NaN is flipped too */
+    if (fp_strict(l)) {
+        emit_helper(l, fp_helper, w, true);
+        return;
+    }
     scalar_op(l, w, V_MULSS, VT0);
     x64_v3(l->a, V_PXOR, 16, VT0, VT0, sign_bit(l, w));
     v_finish(l, a64_Rd(w), VT0, fp_bytes(w));
 }
 
 /* V<d> = op(src), zero above. */
-static void unary(struct lower *l, enum x64_vop op, int imm, unsigned d, x64_rm src,
-                  unsigned bytes) {
-    unsigned dst = v_dst(d, VT0);
+static void unary(struct lower *l, uint32_t w, enum x64_vop ss, int imm, x64_rm src) {
+    unsigned d = a64_Rd(w), dst = fp_dst(l, d);
     bool same = x64_is_reg(src, dst);
+    enum x64_vop op = ss + fp_double(w);
     if (!same)
         v_zero(l, dst);
     if (imm >= 0)
         x64_v3_i(l->a, op, 16, dst, dst, src, (uint8_t)imm);
     else
         x64_v3(l->a, op, 16, dst, dst, src);
-    if (same && !v_upper_zero(l, d, bytes))
-        v_finish(l, d, dst, bytes);
-    else
-        v_commit(l, d, dst);
+    fp_check(l, false, fp_double(w), dst);
+    v_finish(l, d, dst, same && !v_upper_zero(l, d, fp_bytes(w)) ? fp_bytes(w) : 16);
 }
 
 LOWER(FSQRT_scalar) {
-    unary(l, V_SQRTSS + fp_double(w), -1, a64_Rd(w), vr(a64_Rn(w)), fp_bytes(w));
+    unary(l, w, V_SQRTSS, -1, vr(a64_Rn(w)));
 }
 
 /* ROUNDSS's immediate: mode 0 nearest, 1 down, 2 up, 3 zero; 4: MXCSR's; 8: no inexact exception.
  */
 static void round_integral(struct lower *l, uint32_t w, int imm) {
-    unary(l, V_ROUNDSS + fp_double(w), imm, a64_Rd(w), vr(a64_Rn(w)), fp_bytes(w));
+    if (fp_strict(l))
+        emit_helper(l, fp_helper, w, true);
+    else
+        unary(l, w, V_ROUNDSS, imm, vr(a64_Rn(w)));
 }
 LOWER(FRINTN_scalar) {
     round_integral(l, w, 8);
@@ -206,6 +210,10 @@ void fp_round_away(struct lower *l, bool packed, bool dbl, x64_rm src) {
 }
 
 LOWER(FRINTA_scalar) {
+    if (fp_strict(l)) {
+        emit_helper(l, fp_helper, w, true);
+        return;
+    }
     fp_round_away(l, false, fp_double(w), vr(a64_Rn(w)));
     v_finish(l, a64_Rd(w), VT0, fp_bytes(w));
 }
@@ -275,6 +283,9 @@ static void compare(struct lower *l, uint32_t w, enum x64_vop ss, bool zero) {
         v_zero(l, VT1);
         m = x64_r(VT1);
     }
+    if (fp_strict(
+            l)) /* a denormal beside a quiet NaN counts: any NaN traps, fptrap.c goes by the word */
+        ss = V_COMISS;
     x64_v2(l->a, ss + fp_double(w), 16, n, m);
 }
 

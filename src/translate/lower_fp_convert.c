@@ -113,6 +113,10 @@ static void to_integer(struct lower *l, uint32_t w, bool is_unsigned, unsigned m
     unsigned d = a64_Rd(w), dst = x_dst(d, RAX);
     bool dbl = fp_double(w), wide = a64_sf(w);
     x64_rm n = vr(a64_Rn(w)), src = n;
+    if (fp_strict(l)) {
+        by_helper(l, w);
+        return;
+    }
     if (is_unsigned && !a->feat.avx512) {
         if (mode == 3)
             to_unsigned(l, w, src);
@@ -180,7 +184,8 @@ LOWER(FCVTZU_gpr_fix) {
 LOWER(FCVT) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0), from = bits(w, 22, 2), to = bits(w, 15, 2);
     x64_rm n = vr(a64_Rn(w));
-    if (from == 3 || to == 3) { /* half precision: rounding once, alternative format */
+    if (from == 3 || to == 3 ||
+        fp_strict(l)) { /* half precision: rounding once, alternative format */
         by_helper(l, w);
         return;
     }

@@ -312,3 +312,16 @@ void v_scalar(struct lower *l, unsigned dst, unsigned n, unsigned bytes) {
     else
         v_op_i(l, V_INSERTPS, dst, src.base, src, 0x0e);
 }
+
+bool fp_strict(const struct lower *l) {
+    return l->region->strict_fp;
+}
+
+unsigned fp_dst(struct lower *l, unsigned d) {
+    return fp_strict(l) ? VT0 : v_dst(d, VT0);
+}
+
+void fp_check(struct lower *l, bool packed, bool dbl, unsigned reg) {
+    if (fp_strict(l))
+        v_op_i(l, (packed ? V_CMPPS : V_CMPSS) + dbl, VT2, reg, x64_r(reg), 1);
+}

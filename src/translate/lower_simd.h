@@ -87,6 +87,14 @@ static inline bool fp_double(uint32_t w) {
 static inline unsigned fp_bytes(uint32_t w) {
     return fp_double(w) ? 8 : 4;
 }
+/*
+ * Strict mode: some thread uses FPCR.DN or FZ. Then a NaN result must trap whatever the operands
+ * were, for which it is compared with itself (fp_check) before V<d> is written; so it is computed
+ * in fp_dst. What neither traps on NaNs nor on denormals goes by fp_helper.
+ */
+bool fp_strict(const struct lower *l);
+unsigned fp_dst(struct lower *l, unsigned d);
+void fp_check(struct lower *l, bool packed, bool dbl, unsigned reg);
 /* dst = src rounded to an integral value, ties away from zero, without exceptions but that of a
  * signalling NaN. Uses all scratch registers; dst is VT0, src is none of them. */
 void fp_round_away(struct lower *l, bool packed, bool dbl, x64_rm src);

@@ -41,8 +41,9 @@ static void lanes(struct lower *l, uint32_t w, enum x64_vop ss, enum shape shape
 }
 
 static void arithmetic(struct lower *l, uint32_t w, enum x64_vop ss, enum shape shape) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    unsigned d = a64_Rd(w), dst = fp_dst(l, d);
     lanes(l, w, ss, shape, dst);
+    fp_check(l, shape == VECTOR, fp_double(w), dst);
     v_finish(l, d, dst, result_bytes(shape, w));
 }
 LOWER(FADD_vec) {
@@ -66,6 +67,7 @@ LOWER(FMULX_scalar) {
 
 static void difference(struct lower *l, uint32_t w, enum shape shape) {
     lanes(l, w, V_SUBSS, shape, VT0);
+    fp_check(l, shape == VECTOR, fp_double(w), VT0);
     x64_v3(l->a, V_PAND, 16, VT0, VT0,
            v_splat(l, 2 + fp_double(w), ~0ull >> (fp_double(w) ? 1 : 33)));
     v_finish(l, a64_Rd(w), VT0, result_bytes(shape, w));
@@ -121,6 +123,7 @@ static void pairs(struct lower *l, uint32_t w) {
 LOWER(FADDP_vec) {
     pairs(l, w);
     x64_v3(l->a, op_of(V_ADDSS, VECTOR, w), 16, VT0, VT0, x64_r(VT1));
+    fp_check(l, true, fp_double(w), VT0);
     v_finish(l, a64_Rd(w), VT0, v_bytes(w));
 }
 static void min_max_pairs(struct lower *l, uint32_t w, enum x64_vop ss) {
@@ -148,6 +151,7 @@ static void scalar_pair(struct lower *l, uint32_t w) {
 LOWER(FADDP_scalar) {
     scalar_pair(l, w);
     x64_v3(l->a, op_of(V_ADDSS, SCALAR, w), 16, VT0, VT0, x64_r(VT1));
+    fp_check(l, false, fp_double(w), VT0);
     v_finish(l, a64_Rd(w), VT0, fp_bytes(w));
 }
 static void min_max_scalar_pair(struct lower *l, uint32_t w, enum x64_vop ss) {
@@ -189,9 +193,10 @@ static void element(struct lower *l, uint32_t w, unsigned scratch) {
 }
 
 static void multiply_element(struct lower *l, uint32_t w, enum shape shape) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    unsigned d = a64_Rd(w), dst = fp_dst(l, d);
     element(l, w, VT1);
     v_op(l, op_of(V_MULSS, shape, w), dst, source(l, shape, w, a64_Rn(w), VT0), x64_r(VT1));
+    fp_check(l, shape == VECTOR, fp_double(w), dst);
     v_finish(l, d, dst, result_bytes(shape, w));
 }
 LOWER(FMUL_elem) {
@@ -312,6 +317,10 @@ enum {
 static void compare(struct lower *l, uint32_t w, enum shape shape, uint8_t predicate, unsigned a,
                     x64_rm b) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    if (fp_strict(l) && predicate == CMP_EQ) { /* a denormal beside a quiet NaN would not trap */
+        by_helper(l, w);
+        return;
+    }
     v_op_i(l, op_of(V_CMPSS, shape, w), dst, a, b, predicate);
     v_finish(l, d, dst, result_bytes(shape, w));
 }
@@ -410,12 +419,17 @@ LOWER(FNEG_vec) {
     v_finish(l, d, dst, v_bytes(w));
 }
 LOWER(FSQRT_vec) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    unsigned d = a64_Rd(w), dst = fp_dst(l, d);
     x64_v2(l->a, V_SQRTPS + fp_double(w), 16, dst, source_rm(l, VECTOR, w, a64_Rn(w), VT0));
+    fp_check(l, true, fp_double(w), dst);
     v_finish(l, d, dst, v_bytes(w));
 }
 
 static void round_integral(struct lower *l, uint32_t w, uint8_t imm) {
+    if (fp_strict(l)) {
+        by_helper(l, w);
+        return;
+    }
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
     x64_v2_i(l->a, V_ROUNDPS + fp_double(w), 16, dst, source_rm(l, VECTOR, w, a64_Rn(w), VT0), imm);
     v_finish(l, d, dst, v_bytes(w));
@@ -439,6 +453,10 @@ LOWER(FRINTI_vec) {
     round_integral(l, w, 12);
 }
 LOWER(FRINTA_vec) {
+    if (fp_strict(l)) {
+        by_helper(l, w);
+        return;
+    }
     x64_rm n = vr(a64_Rn(w));
     if (!a64_Q(w)) { /* fp_round_away has no register to spare: V<n> duplicated in memory */
         x64_v2(l->a, V_MOVDDUP, 16, VT0, n);
@@ -499,7 +517,7 @@ LOWER(UCVTF_scalar_fix) {
 static void to_integer(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned,
                        unsigned mode) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
-    if (mode != 3 || ((is_unsigned || fp_double(w)) && !l->a->feat.avx512)) {
+    if (fp_strict(l) || mode != 3 || ((is_unsigned || fp_double(w)) && !l->a->feat.avx512)) {
         by_helper(l, w);
         return;
     }
@@ -541,7 +559,7 @@ LOWER(FCVTZU_scalar_fix) {
 
 LOWER(FCVTL) {
     unsigned d = a64_Rd(w), n = a64_Rn(w), dst = v_dst(d, VT0);
-    if (!fp_double(w)) { /* from half precision */
+    if (!fp_double(w) || fp_strict(l)) { /* from half precision */
         by_helper(l, w);
         return;
     }
@@ -554,7 +572,7 @@ LOWER(FCVTL) {
     v_commit(l, d, dst);
 }
 LOWER(FCVTN) {
-    if (!fp_double(w)) {
+    if (!fp_double(w) || fp_strict(l)) {
         by_helper(l, w);
         return;
     }
