@@ -363,9 +363,12 @@ void cache_link(struct link_data *data, const void *host) {
 /* Emits `mov rax, pc; jmp [rbp + STUB_DISPATCH]` over the entry of a dead region. */
 static void kill_region(struct region *r) {
     struct x64_asm a;
-    x64_init(&a, r->code, MIN_REGION_BYTES, &cache.feat);
+    uint8_t jump[MIN_REGION_BYTES + 16]; /* the assembler keeps a whole instruction's room free */
+    x64_init(&a, jump, sizeof(jump), &cache.feat);
     x64_mov_ri(&a, RAX, r->pc);
     x64_jmp_rm(&a, x64_m(RBP, STUB_OFFSET(STUB_DISPATCH)));
+    ASSERT(!a.overflow && x64_pos(&a) <= MIN_REGION_BYTES);
+    memcpy(r->code, jump, x64_pos(&a));
     hash_remove(r->pc, r->code);
     for (unsigned i = 0; i < r->entry_count; i++)
         hash_remove(r->entries[i].pc, r->code + r->entries[i].host);
