@@ -3,6 +3,7 @@
 // the program.
 #include "check.h"
 #include <pthread.h>
+#include <setjmp.h>
 
 // Code that returns V (0..65535), then code that adds V to its argument.
 #ifdef __aarch64__
@@ -140,6 +141,97 @@ TEST(code_on_discarded_pages_is_gone) {
         REQUIRE(madvise(p, 4096, MADV_DONTNEED) == 0);
         CHECK_EQ(p[128], 0);
     }
+}
+
+static sigjmp_buf env;
+static siginfo_t seen;
+static void leave(int sig, siginfo_t *si, void *context) {
+    (void)context;
+    seen = *si;
+    siglongjmp(env, sig);
+}
+
+TEST(code_up_to_the_last_byte_of_a_page) {
+    char *p = code_memory(8192, PROT_READ | PROT_WRITE | PROT_EXEC);
+    REQUIRE(munmap(p + 4096, 4096) == 0);
+    emit_return(p + 4096 - CODE, 31);
+    flush(p + 4096 - CODE, CODE);
+    CHECK_EQ(((function *)(p + 4096 - CODE))(0), 31);
+    // The same below a page that cannot be executed, then one that can.
+    char *q = code_memory(8192, PROT_READ | PROT_WRITE | PROT_EXEC);
+    REQUIRE(mprotect(q + 4096, 4096, PROT_NONE) == 0);
+    emit_return(q + 4096 - CODE, 32);
+    flush(q + 4096 - CODE, CODE);
+    CHECK_EQ(((function *)(q + 4096 - CODE))(0), 32);
+}
+
+#ifdef __aarch64__
+TEST(running_off_the_end_faults_there) {
+    char *p = code_memory(8192, PROT_READ | PROT_WRITE | PROT_EXEC);
+    REQUIRE(munmap(p + 4096, 4096) == 0);
+    uint32_t *at = (uint32_t *)(p + 4096) - 3;
+    at[0] = 0x11000400; // add w0, w0, #1
+    at[1] = 0x11000400;
+    at[2] = 0x11000400;
+    flush(at, 12);
+    handle(SIGSEGV, leave, SA_SIGINFO);
+    for (volatile int i = 0; i < 100; i++) {
+        if (sigsetjmp(env, 1) == 0) {
+            ((function *)at)(0);
+            FAIL("no fault");
+        }
+        CHECK_EQ((uintptr_t)seen.si_addr, (uintptr_t)p + 4096);
+        CHECK_EQ(seen.si_code, SEGV_MAPERR);
+    }
+    // Map the next page: now it continues there.
+    REQUIRE(mmap(p + 4096, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + 4096);
+    emit_add(p + 4096, 100);
+    flush(p + 4096, CODE);
+    CHECK_EQ(((function *)at)(5), 108);
+    // And an instruction of it rewritten changes what falls into it.
+    emit_add(p + 4096, 200);
+    flush(p + 4096, CODE);
+    CHECK_EQ(((function *)at)(5), 208);
+}
+
+TEST(entering_a_translated_loop_in_its_middle) {
+    char *p = code_memory(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    // 0: mov w1, #0; 4: add w1, w1, w0; 8: subs w0, w0, #1; 12: b.ne 4; 16: mov w0, w1; 20: ret
+    uint32_t code[] = {0x52800001, 0x0b000021, 0x71000400, 0x54ffffc1, 0x2a0103e0, 0xd65f03c0};
+    memcpy(p, code, sizeof code);
+    flush(p, sizeof code);
+    typedef unsigned two(unsigned, unsigned);
+    for (unsigned n = 1; n < 100; n++) {
+        CHECK_EQ(((two *)p)(n, 55), n * (n + 1) / 2);
+        CHECK_EQ(((two *)(p + 4))(n, 1000), 1000 + n * (n + 1) / 2);
+        CHECK_EQ(((two *)(p + 8))(n + 1, 7), 7 + n * (n + 1) / 2);
+        CHECK_EQ(((two *)(p + 16))(n, n * 9), n * 9);
+    }
+}
+#endif
+
+TEST(code_that_loses_its_permission) {
+    char *p = code_memory(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    handle(SIGSEGV, leave, SA_SIGINFO);
+    emit_return(p, 5);
+    flush(p, CODE);
+    for (volatile int i = 0; i < 100; i++) {
+        REQUIRE(mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0);
+        CHECK_EQ(((function *)p)(0), 5);
+        REQUIRE(mprotect(p, 4096, PROT_READ | PROT_WRITE) == 0);
+        if (sigsetjmp(env, 1) == 0) {
+            ((function *)p)(0);
+            FAIL("ran without PROT_EXEC");
+        }
+        CHECK(seen.si_code == SEGV_ACCERR && seen.si_addr == p);
+    }
+    munmap(p, 4096);
+    if (sigsetjmp(env, 1) == 0) {
+        ((function *)p)(0);
+        FAIL("ran after munmap");
+    }
+    CHECK(seen.si_code == SEGV_MAPERR && seen.si_addr == p);
 }
 
 static char *shared_code;

@@ -162,8 +162,9 @@ TEST(low_and_high_fixed_addresses) {
         if (CHECK(p == (char *)addresses[i]))
             p[5] = 5;
     }
-    if (geteuid() != 0)
-        CHECK_ERRNO(mmap((void *)0x1000, PAGE, PROT_READ, flags, -1, 0), EPERM);
+    if (geteuid() != 0) // vm.mmap_min_addr
+        CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                    EPERM);
 }
 
 TEST(protection_changes) {

@@ -90,6 +90,11 @@ int helper(int argc, char **argv) {
         int sig = -1;
         prctl(PR_GET_PDEATHSIG, &sig);
         printf("%d", sig);
+    } else if (!strcmp(what, "wait")) {
+        char c;
+        puts("ready");
+        fflush(stdout);
+        return read(0, &c, 1) == 0 ? 0 : 98;
     } else if (!strcmp(what, "chain")) {
         // Executes itself N more times, then prints how deep it is.
         int n = atoi(argv[2]), depth = atoi(argv[3]);
@@ -227,25 +232,35 @@ TEST(proc_self_names_the_program) {
     CHECK_STR(CAPTURE(execl("/proc/self/exe", "s", "helper:exe", NULL)), expected);
 }
 
-TEST(parent_sees_the_childs_names) {
-    int p[2];
-    REQUIRE(pipe2(p, O_CLOEXEC) == 0 && symlink(self, "named") == 0);
-    write_file("s", "", 0600);
-    pid_t pid = CHILD(execl("./named", "zeroth", "-v", "nothing matches this", NULL));
-    (void)p;
-    char path[64], text[256] = "", exe[PATH_MAX] = "";
-    // It fails at once (no test of that name); look at it as a zombie or before.
-    snprintf(path, sizeof path, "/proc/%d/comm", pid);
-    CHECK(WAIT_FOR(({
-                       int fd = open(path, O_RDONLY);
-                       ssize_t n = read(fd, text, sizeof text - 1);
-                       text[n > 0 ? n : 0] = 0;
-                       close(fd);
-                       !strcmp(text, "named\n");
-                   }),
-                   5000));
-    CHECK_EXITS(pid, 1);
-    (void)exe;
+static const char *proc_text(pid_t pid, const char *name) {
+    static char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    int fd = open(path, O_RDONLY);
+    ssize_t n = fd == -1 ? 0 : read(fd, text, sizeof text - 1);
+    close(fd);
+    for (ssize_t i = 0; i < n; i++)
+        if (!text[i])
+            text[i] = '|';
+    text[n > 0 ? n : 0] = 0;
+    return text;
+}
+
+TEST(other_processes_see_its_names) {
+    int in[2], out[2];
+    char c[6], path[64], exe[PATH_MAX] = "";
+    REQUIRE(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && symlink(self, "named") == 0);
+    pid_t pid = CHILD(dup2(in[0], 0); dup2(out[1], 1);
+                      execl("./named", "zeroth", "helper:wait", "a b", NULL); _exit(97));
+    close(in[0]);
+    REQUIRE(read(out[0], c, 6) == 6);
+    CHECK_STR(proc_text(pid, "comm"), "named\n");
+    CHECK_STR(proc_text(pid, "cmdline"), "zeroth|helper:wait|a b|");
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    CHECK(readlink(path, exe, sizeof exe - 1) > 0);
+    CHECK_STR(exe, self);
+    CHECK(strstr(proc_text(pid, "stat"), "(named) ") != NULL);
+    close(in[1]);
+    CHECK_EXITS(pid, 0);
 }
 
 TEST(what_survives) {
@@ -533,6 +548,18 @@ TEST(exec_from_a_thread_replaces_the_process) {
     });
     snprintf(expected, sizeof expected, "%d %d %d 1", last_pid, last_pid, getpid());
     CHECK_STR(out, expected);
+}
+
+static void exec_in_handler(int sig) {
+    (void)sig;
+    char *argv[] = {"p", "helper:signals", NULL};
+    execve(self, argv, no_env);
+}
+
+TEST(exec_inside_a_handler_keeps_the_handlers_mask) {
+    char expected[64];
+    snprintf(expected, sizeof expected, "dfl dfl %lx 0 nostack", 1ul << (SIGUSR1 - 1));
+    CHECK_STR(CAPTURE(handle(SIGUSR1, exec_in_handler, 0); raise(SIGUSR1)), expected);
 }
 
 TEST(a_failed_exec_changes_nothing) {

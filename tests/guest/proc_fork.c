@@ -78,6 +78,30 @@ TEST(vfork_suspends_the_parent_and_shares_memory) {
     }
 }
 
+static volatile pid_t handled_in;
+static void note_pid(int sig) {
+    (void)sig, handled_in = getpid();
+}
+
+TEST(a_vfork_child_takes_signals) {
+    QEMU_WRONG("makes vfork a fork");
+    handle(SIGUSR1, note_pid, 0);
+    static volatile pid_t child;
+    for (volatile int i = 0; i < 100; i++) {
+        handled_in = 0;
+        pid_t pid = vfork();
+        if (pid == 0) {
+            child = getpid();
+            kill(child, SIGUSR1);
+            _exit(5);
+        }
+        CHECK(handled_in == pid && child == pid);
+        CHECK_EXITS(pid, 5);
+        kill(getpid(), SIGUSR1);
+        CHECK_EQ(handled_in, getpid());
+    }
+}
+
 TEST(clone_stores_thread_ids) {
     QEMU_WRONG("stores the ids on the wrong side of a fork");
     int parent_tid = -1, child_tid = -1;

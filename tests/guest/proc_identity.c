@@ -153,6 +153,24 @@ TEST(proc_self_status) {
     CHECK(strstr(target, "/stat") != NULL);
 }
 
+TEST(proc_self_auxv_is_the_programs) {
+    uint64_t auxv[128];
+    int fd = open("/proc/self/auxv", O_RDONLY);
+    ssize_t n = read(fd, auxv, sizeof auxv);
+    REQUIRE(n > 0 && n % 16 == 0);
+    int seen = 0;
+    for (ssize_t i = 0; i < n / 8; i += 2) {
+        if (auxv[i] == AT_PHDR || auxv[i] == AT_ENTRY || auxv[i] == AT_RANDOM ||
+            auxv[i] == AT_EXECFN || auxv[i] == AT_PLATFORM || auxv[i] == AT_PAGESZ ||
+            auxv[i] == AT_PHNUM) {
+            CHECK_EQ(auxv[i + 1], getauxval(auxv[i]));
+            seen++;
+        }
+    }
+    CHECK_EQ(seen, 7);
+    CHECK_EQ(auxv[n / 8 - 2], AT_NULL);
+}
+
 TEST(proc_cpuinfo_is_of_this_machine) {
     static char text[1 << 16];
     CHECK(read_text("/proc/cpuinfo", text, sizeof text) > 0);

@@ -35,6 +35,7 @@ static char self[] = "/proc/self/exe";
 TEST(errors_come_back) {
     pid_t pid = -7;
     char *argv[] = {"p", NULL};
+    setenv("PATH", "/usr/bin:/bin", 1);
     CHECK_EQ(posix_spawn(&pid, "/no/such/file", NULL, NULL, argv, environ), ENOENT);
     CHECK_EQ(posix_spawnp(&pid, "no-such-command", NULL, NULL, argv, environ), ENOENT);
     write_file("noexec", "#!/bin/sh\n", 0600);

@@ -338,3 +338,55 @@ TEST(coroutines_switch_stacks) {
         raise(SIGUSR1);
     }
 }
+
+static volatile pid_t forked;
+static void fork_inside(int sig) {
+    (void)sig;
+    forked = fork();
+    count++;
+}
+
+TEST(a_fork_inside_a_handler_returns_twice) {
+    handle(SIGUSR1, fork_inside, 0);
+    for (int i = 0; i < 50; i++) {
+        int local = i * 3;
+        raise(SIGUSR1);
+        if (forked == 0) // the child goes on behind the raise as well, unblocked
+            _exit(local == i * 3 && !is_blocked(SIGUSR1) ? 20 + i % 10 : 1);
+        CHECK_EXITS(forked, 20 + i % 10);
+    }
+    CHECK_EQ(count, 50);
+}
+
+static int __attribute__((noinline)) exhaust(volatile int n) {
+    volatile char block[1024];
+    block[n % 1024] = n;
+    if (n < 0)
+        return 0;
+    return exhaust(n + 1) + block[n % 1024];
+}
+static _Thread_local sigjmp_buf thread_env;
+static void leave_thread(int sig) {
+    siglongjmp(thread_env, sig);
+}
+
+static void *overflow_in_thread(void *arg) {
+    stack_t s = {.ss_sp = malloc(65536), .ss_size = 65536};
+    sigaltstack(&s, NULL);
+    for (volatile int i = 0; i < 5; i++) {
+        int r = sigsetjmp(thread_env, 1);
+        if (r == 0)
+            exhaust(0);
+        CHECK_EQ(r, SIGSEGV);
+    }
+    return arg;
+}
+
+TEST(stack_overflow_in_threads) {
+    pthread_t t[4];
+    handle(SIGSEGV, leave_thread, SA_ONSTACK);
+    for (int i = 0; i < 4; i++)
+        REQUIRE(pthread_create(&t[i], NULL, overflow_in_thread, NULL) == 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+}

@@ -282,6 +282,58 @@ TEST(stacks_have_their_size) {
     pthread_join(t, NULL);
 }
 
+static void *reports_uid(void *arg) {
+    waiting++;
+    while (!atomic_load(&go))
+        sleep_ms(1);
+    *(uid_t *)arg = syscall(SYS_getuid);
+    return NULL;
+}
+
+TEST(setuid_reaches_every_thread) {
+    if (geteuid() != 0)
+        SKIP("needs root");
+    pid_t pid = CHILD({
+        pthread_t t[4];
+        uid_t uid[4];
+        for (int i = 0; i < 4; i++)
+            REQUIRE(pthread_create(&t[i], NULL, reports_uid, &uid[i]) == 0);
+        WAIT_FOR(waiting == 4, 5000);
+        CHECK_EQ(setresuid(4321, 4321, 4321), 0);
+        go = 1;
+        for (int i = 0; i < 4; i++) {
+            pthread_join(t[i], NULL);
+            CHECK_EQ(uid[i], 4321);
+        }
+    });
+    CHECK_EXITS(pid, 0);
+}
+
+TEST(a_stop_halts_every_thread) {
+    volatile uint64_t *shared =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pid = CHILD({
+        pthread_t t;
+        pthread_create(&t, NULL, busy, NULL);
+        for (;;)
+            (*shared)++;
+    });
+    for (int i = 0; i < 5; i++) {
+        uint64_t before = *shared;
+        CHECK(WAIT_FOR(*shared > before, 5000));
+        kill(pid, SIGSTOP);
+        int status;
+        CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+        CHECK(WIFSTOPPED(status));
+        before = *shared;
+        sleep_ms(5);
+        CHECK_EQ(*shared, before);
+        kill(pid, SIGCONT);
+    }
+    kill(pid, SIGKILL);
+    CHECK_KILLED(pid, SIGKILL);
+}
+
 static uint64_t counter;
 static void *adds(void *arg) {
     for (int i = 0; i < 20000; i++)
