@@ -31,7 +31,4 @@ enum { VSCRATCH_QC = 3 };
 uint32_t fpsr_read(struct cpu *cpu);
 void fpsr_write(struct cpu *cpu, uint32_t value);
 void fpcr_write(struct cpu *cpu, uint32_t value);
-/* The MXCSR that stands for cpu->fpcr, no sticky bits set. */
-uint32_t fpcr_to_mxcsr(uint32_t fpcr);
-
 #endif

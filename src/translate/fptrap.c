@@ -1,6 +1,6 @@
 /*
  * fptrap.c - completes by the Arm rules a host FP instruction that raised an unmasked exception:
- * invalid, and with FPCR.FZ also a denormal operand or result.
+ * invalid, and with FPCR.FZ also others (engine/fpstate.c).
  *
  * The trapped host instruction is decoded, its result computed by softfp lane by lane from its
  * operands, which stand in A64's order, and written to its destination; then the translated code
@@ -20,6 +20,7 @@
 #include "translate/fp_interp.h"
 
 enum { VT0 = 13, VT1 = 14 };
+enum { MXCSR_IE = 1, MXCSR_DE = 2, MXCSR_ZE = 4, MXCSR_UE = 16, MXCSR_PE = 32, MXCSR_PM = 0x1000 };
 enum prefix { PN, P66, PF3, PF2 };
 
 struct fxsave {
@@ -387,6 +388,11 @@ bool fp_trap_handle(struct fp_trap *trap) {
         return false;
     }
     trap->cpu->fpsr |= env.fpsr;
-    f->mxcsr &= ~1u; /* invalid is counted in cpu->fpsr, and may not have been invalid for A64 */
+    /* What traps is counted in cpu->fpsr, and may not be an exception for A64: fpstate.c. */
+    f->mxcsr &= ~MXCSR_IE;
+    if (env.fpcr & FPCR_FZ)
+        f->mxcsr &= ~(MXCSR_DE | MXCSR_ZE | MXCSR_UE | MXCSR_PE);
+    if (trap->cpu->fpsr & FPSR_IXC)
+        f->mxcsr |= MXCSR_PM;
     return true;
 }

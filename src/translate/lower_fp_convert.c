@@ -40,6 +40,10 @@ static void from_integer(struct lower *l, uint32_t w, bool is_unsigned, unsigned
     struct x64_asm *a = l->a;
     unsigned d = a64_Rd(w), n = a64_Rn(w), dst = v_dst(d, VT0);
     bool dbl = fp_double(w), wide = a64_sf(w);
+    if (fp_strict(l)) {
+        by_helper(l, w);
+        return;
+    }
     if (n == XZR) {
         v_zero(l, dst);
         v_commit(l, d, dst);

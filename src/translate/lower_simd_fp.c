@@ -479,7 +479,7 @@ static x64_rm convert_source(struct lower *l, uint32_t w, enum shape shape) {
 
 static void from_integer(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
-    if ((is_unsigned || fp_double(w)) && !l->a->feat.avx512) {
+    if (fp_strict(l) || ((is_unsigned || fp_double(w)) && !l->a->feat.avx512)) {
         by_helper(l, w);
         return;
     }
