@@ -30,10 +30,6 @@ static void worker(int ep_flags) {
     int ep = epoll_create1(EPOLL_CLOEXEC), file = open("body", O_RDWR);
     struct epoll_event e = {.events = EPOLLIN | ep_flags, .data.fd = listener}, got[16];
     REQUIRE(epoll_ctl(ep, EPOLL_CTL_ADD, listener, &e) == 0);
-    sigset_t blocked;
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGTERM);
-    sigprocmask(SIG_BLOCK, &blocked, NULL);
     int open_connections = 0;
     while (!quit || open_connections) {
         int n = epoll_pwait(ep, got, 16, quit ? 2000 : -1, &none);
@@ -124,6 +120,11 @@ static pid_t start_worker(int flags) {
 }
 
 static void serve(int flags, bool restarts) {
+    // Blocked from before the fork: a worker asked to stop at once must find its handler installed.
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
     int fd = open("body", O_RDWR | O_CREAT, 0600);
     static char body[BODY];
     for (unsigned n = 0; n < 16; n++) {
@@ -157,7 +158,7 @@ static void serve(int flags, bool restarts) {
                 CHECK(ended == clients && status == 0);
                 break;
             }
-            sleep_ms(20);
+            sleep_ms(3);
             // Start the new one before the old one is asked to stop.
             pid_t old = pids[i % WORKERS];
             pids[i % WORKERS] = start_worker(flags);
