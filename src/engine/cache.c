@@ -221,8 +221,9 @@ bool cache_masks_tags(guest_addr pc) {
 /* ---- flush ---- */
 
 /*
- * Tells a thread that host addresses it may hold (jump cache, shadow stack, resume) are void. It drops them itself, before it
- * can enter translated code again: a look-up made just before the stop cannot bring one back.
+ * Tells a thread that host addresses it may hold (jump cache, shadow stack, resume) are void. It
+ * drops them itself, before it can enter translated code again: a look-up made just before the stop
+ * cannot bring one back.
  */
 static void void_host_addresses(struct thread *t, void *arg) {
     (void)arg;
@@ -261,7 +262,8 @@ bool cache_is_strict_fp(void) {
 /* Is there room for one more region of any size? */
 static bool has_room(void) {
     uint64_t meta = REGION_MAX_BOUNDARIES * sizeof(struct boundary) +
-                    REGION_MAX_ENTRIES * sizeof(struct region_entry) + 64;
+                    REGION_MAX_ENTRIES * sizeof(struct region_entry) + sizeof(cache.builder->maps) +
+                    64;
     return (uint64_t)(cache.end - cache.next) >= MAX_REGION_BYTES &&
            (uint64_t)(cache.meta_end - cache.meta_next) >= meta &&
            cache.region_count < MAX_REGIONS &&
@@ -283,13 +285,15 @@ static void *meta_copy(const void *src, uint64_t bytes) {
 }
 
 /*
- * --dump-code: for each region "ELFREGN\0", entry pc, lo, host address, code bytes, boundary count (64 bits each), the
- * boundaries and the code. tools/show-code reads it.
+ * --dump-code: for each region "ELFREGN\0", entry pc, lo, host address, code bytes, boundary count
+ * (64 bits each), the boundaries and the code. tools/show-code reads it.
  */
 static void dump_region(const struct region *r) {
-    const uint64_t head[6] = {0x004e474552464c45, r->pc, r->lo, (uint64_t)r->code, r->code_bytes, r->boundary_count};
+    const uint64_t head[6] = {0x004e474552464c45, r->pc,         r->lo,
+                              (uint64_t)r->code,  r->code_bytes, r->boundary_count};
     hostcall(__NR_write, options.dump_fd, head, sizeof(head));
-    hostcall(__NR_write, options.dump_fd, r->boundaries, r->boundary_count * sizeof(*r->boundaries));
+    hostcall(__NR_write, options.dump_fd, r->boundaries,
+             r->boundary_count * sizeof(*r->boundaries));
     hostcall(__NR_write, options.dump_fd, r->code, r->code_bytes);
 }
 
@@ -306,6 +310,9 @@ static const void *install(struct region_builder *b) {
     };
     r->boundaries = meta_copy(b->boundaries, b->boundary_count * sizeof(*b->boundaries));
     r->entries = meta_copy(b->entries, b->entry_count * sizeof(*b->entries));
+    r->maps = &host_x;
+    if (b->map_count > 1)
+        r->maps = meta_copy(b->maps, b->map_count * sizeof(b->maps[0]));
     for (unsigned i = 0; i < b->page_count; i++)
         index_page(b->pages[i], cache.region_count);
     cache.next = r->code + ALIGN_UP(r->code_bytes, 32);

@@ -20,6 +20,7 @@ struct region {
     bool dead; /* invalidated: its entry now leads to the dispatcher */
     struct boundary *boundaries;
     struct region_entry *entries;
+    const uint8_t (*maps)[32]; /* where X registers are, by the boundary's map number */
 };
 
 struct cache_stats {
@@ -53,7 +54,10 @@ bool cache_masks_tags(guest_addr pc);
 void cache_mask_tags(struct thread *t, guest_addr pc);
 
 static inline guest_addr boundary_pc(const struct region *r, const struct boundary *b) {
-    return r->lo + ((b->pc_flags & ~7u) >> 1);
+    return r->lo + ((b->pc_flags & 0x0ffffff8u) >> 1);
+}
+static inline const uint8_t *boundary_map(const struct region *r, const struct boundary *b) {
+    return r->maps[b->pc_flags >> 28];
 }
 static inline enum flags_kind boundary_flags(const struct boundary *b) {
     return b->pc_flags & 3;

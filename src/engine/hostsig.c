@@ -94,9 +94,10 @@ static uint16_t nzcv_of_eflags(uint64_t eflags, enum flags_kind kind) {
 static void leave_at(struct thread *t, struct host_ucontext *uc, const struct region *r,
                      const struct boundary *b, enum exit_reason reason) {
     struct cpu *cpu = &t->cpu;
+    const uint8_t *map = boundary_map(r, b);
     for (unsigned i = 0; i < 32; i++)
-        if (host_x[i] != 0xff)
-            cpu->x[i] = *context_reg(uc, host_x[i]);
+        if (map[i] != 0xff)
+            cpu->x[i] = *context_reg(uc, map[i]);
     cpu->pc = boundary_pc(r, b);
     if (boundary_flags(b) != FLAGS_NONE && !boundary_saved(b))
         cpu->nzcv = nzcv_of_eflags(uc->eflags, boundary_flags(b));

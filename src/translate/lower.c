@@ -30,10 +30,19 @@ const uint8_t host_v[32] = {
 
 /* ---- general registers ---- */
 
-x64_rm xr_sp(unsigned r) {
-    if (host_x[r] != NONE)
-        return x64_r(host_x[r]);
+/* The map in use: host_x, or a loop's. One translation runs at a time (engine_lock). */
+static const uint8_t *x_map = host_x;
+
+void x_use_map(const uint8_t map[32]) {
+    x_map = map;
+}
+
+x64_rm x_slot(unsigned r) {
     return x64_m(RBP, (int32_t)(r * 8) - CPU_BIAS);
+}
+
+x64_rm xr_sp(unsigned r) {
+    return x_map[r] != NONE ? x64_r(x_map[r]) : x_slot(r);
 }
 
 x64_rm xr(unsigned r) {
@@ -42,12 +51,12 @@ x64_rm xr(unsigned r) {
 }
 
 bool x_pinned(unsigned r) {
-    return host_x[r] != NONE;
+    return x_map[r] != NONE;
 }
 
 unsigned x_read_sp(struct lower *l, unsigned r, unsigned size, unsigned scratch) {
-    if (host_x[r] != NONE)
-        return host_x[r];
+    if (x_map[r] != NONE)
+        return x_map[r];
     x64_mov_r_rm(l->a, size, scratch, xr_sp(r));
     return scratch;
 }
@@ -72,7 +81,7 @@ void x_copy(struct lower *l, unsigned dst, unsigned r, unsigned size) {
 }
 
 unsigned x_dst_sp(unsigned r, unsigned scratch) {
-    return host_x[r] != NONE ? host_x[r] : scratch;
+    return x_map[r] != NONE ? x_map[r] : scratch;
 }
 
 unsigned x_dst(unsigned r, unsigned scratch) {
@@ -393,16 +402,19 @@ void ea_to_rax(struct lower *l, x64_rm ea) {
 
 void emit_helper(struct lower *l, helper_fn *fn, uint64_t word, bool vregs) {
     flags_clobber(l);
+    emit_map_change(l->region, l->insn->map, 0);
     x64_mov_ri(l->a, RAX, (uint64_t)((const uint8_t *)(uintptr_t)fn - l->region->image_base));
     x64_alu_r_rm(l->a, ALU_ADD, 8, RAX, x64_m(RBP, CPU_OFFSET(image_base)));
     x64_mov_ri(l->a, RDX, word);
     x64_call_rm(l->a, x64_m(RBP, STUB_OFFSET(vregs ? STUB_HELPER_V : STUB_HELPER)));
+    emit_map_change(l->region, 0, l->insn->map);
 }
 
 void emit_exit(struct lower *l, enum exit_reason reason) {
     flags_save(l);
     struct cold *c = cold_add(l->region, COLD_EXIT);
     c->target = l->pc;
+    c->map = l->insn->map;
     c->reason = reason;
     x64_jmp(l->a, &c->label);
 }

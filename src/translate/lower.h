@@ -66,6 +66,9 @@ typedef void lower_fn(struct lower *l, uint32_t w);
 /* ---- general registers ---- */
 #define XZR 31
 /* Where X<r> is: a host register or [rbp+disp8]. r is 0..30 (xr) or 0..31 with 31 = SP (xr_sp). */
+x64_rm
+x_slot(unsigned r); /* its place in struct cpu, current only when the map in use has it in memory */
+void x_use_map(const uint8_t map[32]); /* the map of the instruction being lowered (loops.c) */
 x64_rm xr(unsigned r);
 x64_rm xr_sp(unsigned r);
 bool x_pinned(unsigned r); /* r 31 means SP */

@@ -34,7 +34,7 @@ static void lower_cbz(struct lower *l, uint32_t w, enum x64_cc cc) {
     }
     flags_clobber(l);
     if (x_pinned(rt))
-        x64_test_rm_r(l->a, size, xr(rt), host_x[rt]);
+        x64_test_rm_r(l->a, size, xr(rt), xr(rt).base);
     else
         x64_alu_rm_i(l->a, ALU_CMP, size, xr(rt), 0);
     lower_compare_branch(l, (struct cond){cc, 0, COND_ONE});

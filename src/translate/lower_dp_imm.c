@@ -31,7 +31,7 @@ void emit_move(struct lower *l, unsigned size, unsigned d, unsigned n) {
     }
     unsigned dst = x_dst(d, RAX);
     if (!x_pinned(d) && x_pinned(n) && size == 8) {
-        x64_mov_rm_r(l->a, 8, xr(d), host_x[n]);
+        x64_mov_rm_r(l->a, 8, xr(d), xr(n).base);
         return;
     }
     x64_mov_r_rm(l->a, size, dst, xr(n));

@@ -237,7 +237,7 @@ LOWER(SUBS_reg) {
     flags_clobber(l);
     if (d == XZR && a64_Rm(w) == XZR && n != XZR) {
         if (x_pinned(n))
-            x64_test_rm_r(a, size, xr(n), host_x[n]);
+            x64_test_rm_r(a, size, xr(n), xr(n).base);
         else
             x64_alu_rm_i(a, ALU_CMP, size, xr(n), 0);
     } else if (n == XZR && d != XZR && a64_Rm(w) != XZR) { /* NEGS */
@@ -1030,7 +1030,7 @@ static void lower_multiply_long(struct lower *l, uint32_t w, bool sign, bool sub
         return;
     }
     bool direct = !keep && ra == XZR && !subtract && x_pinned(d) && d != m;
-    unsigned first = keep ? RDX : direct ? host_x[d] : RAX;
+    unsigned first = keep ? RDX : direct ? xr(d).base : RAX;
     if (sign) {
         x64_movsx(a, 8, first, 4, xr(n));
         x64_movsx(a, 8, RCX, 4, xr(m));

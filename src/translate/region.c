@@ -281,6 +281,7 @@ void edge_jump(struct lower *l, int index, guest_addr target, bool reads_flags) 
     struct region_builder *b = l->region;
     if (index < 0) {
         flags_save_for(l, reads_flags);
+        emit_map_change(b, l->insn->map, 0);
         struct cold *c = cold_add(b, COLD_LINK);
         c->target = target;
         c->field = x64_jmp_abs(l->a, l->a->p);
@@ -294,6 +295,7 @@ void edge_jump(struct lower *l, int index, guest_addr target, bool reads_flags) 
     } else {
         flags_save_for(l, to->live_in);
     }
+    emit_map_change(b, l->insn->map, to->map);
     if (to != l->insn + 1)
         x64_jmp(l->a, &to->label);
 }
@@ -301,25 +303,30 @@ void edge_jump(struct lower *l, int index, guest_addr target, bool reads_flags) 
 void edge_cond(struct lower *l, struct cond cond, int index, guest_addr target, bool reads_flags) {
     struct region_builder *b = l->region;
     struct insn *to = index >= 0 ? &b->insns[index] : NULL;
+    bool same_map = l->insn->map == (to ? to->map : 0);
     if (to)
         reads_flags = to->live_in;
     if (to && inherits(b, l, index)) {
         to->in_flags = l->flags;
         to->in_saved = l->flags_saved;
         to->in_known = true;
-        cond_jump(l, cond, &to->label);
-        return;
+        if (same_map) {
+            cond_jump(l, cond, &to->label);
+            return;
+        }
+        reads_flags = false; /* they stay where they are */
     }
     bool save = reads_flags && !l->flags_saved && l->flags != FLAGS_NONE;
-    if (to && !save) {
+    if (to && !save && same_map) {
         cond_jump(l, cond, &to->label);
         return;
     }
     struct cold *c = cold_add(b, to ? COLD_EDGE : COLD_LINK);
+    c->map = l->insn->map;
     c->index = (int16_t)index;
     c->target = target;
     c->flags = save ? l->flags : FLAGS_NONE;
-    if (!to && !save && cond.join == COND_ONE)
+    if (!to && !save && same_map && cond.join == COND_ONE)
         c->field = x64_jcc_abs(l->a, cond.cc, l->a->p);
     else
         cond_jump(l, cond, &c->label);
@@ -371,6 +378,7 @@ static void emit_cold(struct lower *l, struct cold *c) {
     case COLD_LINK:
         if (!field) {
             emit_cold_save(a, c->flags);
+            emit_map_change(l->region, c->map, 0);
             field = x64_jmp_abs(a, a->p);
             if (!field) /* no room left */
                 return;
@@ -380,6 +388,7 @@ static void emit_cold(struct lower *l, struct cold *c) {
         break;
     case COLD_EDGE:
         emit_cold_save(a, c->flags);
+        emit_map_change(l->region, c->map, l->region->insns[c->index].map);
         x64_jmp(a, &l->region->insns[c->index].label);
         break;
     case COLD_RETURN:
@@ -393,6 +402,7 @@ static void emit_cold(struct lower *l, struct cold *c) {
         x64_jmp(a, &c->back);
         break;
     case COLD_EXIT:
+        emit_map_change(l->region, c->map, 0);
         emit_exit_stub(a, c->target, c->reason);
         break;
     }
@@ -411,7 +421,8 @@ void mark_boundary(struct lower *l) {
         return;
     b->boundaries[b->boundary_count++] = (struct boundary){
         x64_pos(l->a),
-        (uint32_t)(l->pc - b->lo) << 1 | (uint32_t)l->flags | (uint32_t)l->flags_saved << 2,
+        (uint32_t)l->insn->map << 28 | (uint32_t)(l->pc - b->lo) << 1 | (uint32_t)l->flags |
+            (uint32_t)l->flags_saved << 2,
     };
 }
 
@@ -432,6 +443,8 @@ static void enter_insn(struct lower *l, struct insn *in, bool falls) {
         l->flags = FLAGS_NONE;
         l->flags_saved = true;
     }
+    if (in == l->region->insns) /* the region is entered under the fixed map */
+        emit_map_change(l->region, 0, in->map);
     x64_bind(l->a, &in->label);
 }
 
@@ -440,6 +453,7 @@ static void lower_insn(struct lower *l, struct insn *in) {
     l->pc = in->pc;
     l->word = in->word;
     l->mask_tags = in->mask_tags;
+    x_use_map(l->region->maps[in->map]);
     l->flags_live_out = in->live_out;
     l->flags_live = in->live_out && !(a64_rows[in->op].properties & A64_WRITES_NZCV);
     if (fault_shows_flags(l, in))
@@ -477,6 +491,7 @@ bool region_translate(struct region_builder *b, guest_addr pc) {
         return false;
     find_edges(b);
     region_analyse_flags(b);
+    region_plan_loops(b);
     b->boundary_count = b->entry_count = b->cold_count = 0;
     struct lower l = {.a = &b->a, .region = b, .flags = FLAGS_NONE, .flags_saved = true};
     lower_all(&l);

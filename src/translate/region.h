@@ -26,6 +26,7 @@
 #define REGION_MAX_BOUNDARIES \
     (REGION_MAX_INSNS * 3 + 1) /* one an instruction, and one each time its EFLAGS move */
 #define REGION_MAX_COLD  1600
+#define REGION_MAX_MAPS  16 /* register maps: the fixed one and those of loops */
 #define REGION_MAX_PAGES 16 /* distinct guest pages a region reads, scanned targets included */
 
 /* One decoded instruction with its notes. */
@@ -43,6 +44,7 @@ struct insn {
     bool target_reads_flags; /* for a branch out of the region: may its target read NZCV? */
     bool next_reads_flags;   /* the same for pc + 4 out of the region */
     bool mask_tags;
+    uint8_t map;              /* index in maps[]: where X registers are (loops.c) */
     enum flags_kind in_flags; /* EFLAGS state agreed for a single-predecessor leader */
     bool in_saved;
     bool in_known; /* in_flags/in_saved were set by the predecessor's branch */
@@ -64,6 +66,7 @@ struct cold {
     struct x64_label back;  /* where to go on: DISPATCH_CALL's return point */
     guest_addr target;      /* LINK; EXIT: the instruction */
     int16_t index;          /* EDGE: insn */
+    uint8_t map;            /* in use where control comes from */
     enum flags_kind flags;  /* to save first, unless FLAGS_NONE */
     uint32_t reason;        /* EXIT */
 };
@@ -84,6 +87,8 @@ struct region_builder {
     struct boundary boundaries[REGION_MAX_BOUNDARIES];
     unsigned entry_count;
     struct region_entry entries[REGION_MAX_ENTRIES];
+    unsigned map_count;
+    uint8_t maps[REGION_MAX_MAPS][32];
     unsigned cold_count;
     struct cold cold[REGION_MAX_COLD];
     unsigned page_count;
@@ -104,7 +109,7 @@ struct region_builder {
     uint32_t chunk[64];
 
     /* given by the engine */
-    bool strict_fp; /* some thread has set FPCR.DN or FZ: see lower_fp.c */
+    bool strict_fp;     /* some thread has set FPCR.DN or FZ: see lower_fp.c */
     bool precise_flags; /* a fault shows NZCV even where it is dead */
     bool (*executable)(guest_addr pc);
     bool (*read_code)(void *dst, guest_addr src, size_t bytes);
@@ -128,6 +133,10 @@ bool region_fetch(struct region_builder *b, guest_addr pc, uint32_t *word);
 /* region.c, for the branch lowerings */
 void region_discover(struct region_builder *b, guest_addr pc);
 void region_analyse_flags(struct region_builder *b);
+/* loops.c: gives call-free loops register maps; and the code that goes from one map to another
+ * (EFLAGS, scratch kept). */
+void region_plan_loops(struct region_builder *b);
+void emit_map_change(struct region_builder *b, unsigned from, unsigned to);
 struct cold *cold_add(struct region_builder *b, int kind);
 void cold_emit(struct lower *l);
 
