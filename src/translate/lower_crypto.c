@@ -127,8 +127,7 @@ LOWER(SHA1SU0) { /* (n.low : d.high) ^ d ^ m */
     v_copy(l, VT0, a64_Rn(w));
     x64_v3_i(l->a, V_PALIGNR, 16, VT0, VT0, vr(d), 8);
     x64_v3(l->a, V_PXOR, 16, VT0, VT0, vr(d));
-    x64_v3(l->a, V_PXOR, 16, VT0, VT0, vr(a64_Rm(w)));
-    v_finish(l, d, VT0, 16);
+    v_last(l, V_PXOR, d, VT0, vr(a64_Rm(w)), 16);
 }
 
 LOWER(SHA1SU1) { /* t = d ^ (n >> 32), rotated by 1; the last word also gets word 0 rotated by 2 */
@@ -138,8 +137,7 @@ LOWER(SHA1SU1) { /* t = d ^ (n >> 32), rotated by 1; the last word also gets wor
     rotate32(l, VT0, VT1, 1);
     x64_vshift_i(l->a, V_PSLLDQ, 16, VT1, VT0, 12);
     rotate32(l, VT1, VT2, 1);
-    x64_v3(l->a, V_PXOR, 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, d, VT0, 16);
+    v_last(l, V_PXOR, d, VT0, x64_r(VT1), 16);
 }
 
 /* ---- SHA-256 ---- */
@@ -226,14 +224,12 @@ LOWER(SHA512SU1) {
 LOWER(EOR3) {
     unsigned d = a64_Rd(w);
     v_op_rm(l, V_PXOR, VT0, vr(a64_Rn(w)), vr(a64_Rm(w)));
-    x64_v3(l->a, V_PXOR, 16, VT0, VT0, vr(a64_Ra(w)));
-    v_finish(l, d, VT0, 16);
+    v_last(l, V_PXOR, d, VT0, vr(a64_Ra(w)), 16);
 }
 LOWER(BCAX) { /* n ^ (m & ~a) */
     unsigned d = a64_Rd(w);
     v_op_rm(l, V_PANDN, VT0, vr(a64_Ra(w)), vr(a64_Rm(w)));
-    x64_v3(l->a, V_PXOR, 16, VT0, VT0, vr(a64_Rn(w)));
-    v_finish(l, d, VT0, 16);
+    v_last(l, V_PXOR, d, VT0, vr(a64_Rn(w)), 16);
 }
 
 /* VT0 = VT0 rotated right by n in 64-bit lanes */
@@ -245,8 +241,7 @@ static void rotate64(struct lower *l, unsigned n) {
 LOWER(RAX1) { /* n ^ rol(m, 1) */
     v_copy(l, VT0, a64_Rm(w));
     rotate64(l, 63);
-    x64_v3(l->a, V_PXOR, 16, VT0, VT0, vr(a64_Rn(w)));
-    v_finish(l, a64_Rd(w), VT0, 16);
+    v_last(l, V_PXOR, a64_Rd(w), VT0, vr(a64_Rn(w)), 16);
 }
 LOWER(XAR) { /* ror(n ^ m, imm6) */
     unsigned n = bits(w, 10, 6);

@@ -120,8 +120,7 @@ LOWER(FNMUL_scalar) { /* the sign of a NaN is flipped too */
         return;
     }
     scalar_op(l, w, V_MULSS, VT0);
-    x64_v3(l->a, V_PXOR, 16, VT0, VT0, sign_bit(l, w));
-    v_finish(l, a64_Rd(w), VT0, fp_bytes(w));
+    v_last(l, V_PXOR, a64_Rd(w), VT0, sign_bit(l, w), fp_bytes(w));
 }
 
 /* V<d> = op(src), zero above. */
@@ -227,8 +226,7 @@ static void min_max(struct lower *l, uint32_t w, enum x64_vop ss) {
     enum x64_vop op = ss + fp_double(w);
     v_op(l, op, VT0, read_scalar(l, n, VT0, bytes), vr(m));
     v_op(l, op, VT1, read_scalar(l, m, VT1, bytes), vr(n));
-    x64_v3(l->a, ss == V_MINSS ? V_POR : V_PAND, 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, a64_Rd(w), VT0, bytes);
+    v_last(l, ss == V_MINSS ? V_POR : V_PAND, a64_Rd(w), VT0, x64_r(VT1), bytes);
 }
 LOWER(FMAX_scalar) {
     min_max(l, w, V_MAXSS);

@@ -84,6 +84,12 @@ void v_finish(struct lower *l, unsigned d, unsigned reg, unsigned bytes) {
     v_commit(l, d, dst);
 }
 
+void v_last(struct lower *l, enum x64_vop op, unsigned d, unsigned s1, x64_rm s2, unsigned bytes) {
+    unsigned dst = v_dst(d, VT0);
+    v_op(l, op, dst, s1, s2);
+    v_finish(l, d, dst, bytes);
+}
+
 void v_binary(struct lower *l, enum x64_vop op, unsigned d, unsigned n, unsigned m,
               unsigned bytes) {
     unsigned dst = v_dst(d, VT0);

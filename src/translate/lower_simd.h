@@ -40,6 +40,8 @@ x64_rm v_const2(struct lower *l, uint64_t twice);
 /* V<d> = the low `bytes` (1, 2, 4, 8 or 16) of reg, zero above. reg is v_dst(d, ..) or a scratch.
  */
 void v_finish(struct lower *l, unsigned d, unsigned reg, unsigned bytes);
+/* V<d> = op(s1, s2), `bytes` as above: the last operation, for V<d> may be s2. */
+void v_last(struct lower *l, enum x64_vop op, unsigned d, unsigned s1, x64_rm s2, unsigned bytes);
 static inline unsigned v_bytes(uint32_t w) {
     return 8u << a64_Q(w);
 }

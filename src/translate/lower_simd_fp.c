@@ -68,9 +68,8 @@ LOWER(FMULX_scalar) {
 static void difference(struct lower *l, uint32_t w, enum shape shape) {
     lanes(l, w, V_SUBSS, shape, VT0);
     fp_check(l, shape == VECTOR, fp_double(w), VT0);
-    x64_v3(l->a, V_PAND, 16, VT0, VT0,
-           v_splat(l, 2 + fp_double(w), ~0ull >> (fp_double(w) ? 1 : 33)));
-    v_finish(l, a64_Rd(w), VT0, result_bytes(shape, w));
+    v_last(l, V_PAND, a64_Rd(w), VT0,
+           v_splat(l, 2 + fp_double(w), ~0ull >> (fp_double(w) ? 1 : 33)), result_bytes(shape, w));
 }
 LOWER(FABD_vec) {
     difference(l, w, VECTOR);
@@ -85,8 +84,7 @@ static void finish_min_max(struct lower *l, enum x64_vop ss, enum x64_vop op, un
     v_move(l, VT2, VT0);
     x64_v3(l->a, op, 16, VT0, VT0, x64_r(VT1));
     x64_v3(l->a, op, 16, VT1, VT1, x64_r(VT2));
-    x64_v3(l->a, ss == V_MINSS ? V_POR : V_PAND, 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, d, VT0, bytes);
+    v_last(l, ss == V_MINSS ? V_POR : V_PAND, d, VT0, x64_r(VT1), bytes);
 }
 
 static void min_max(struct lower *l, uint32_t w, enum x64_vop ss) {

@@ -52,8 +52,7 @@ LOWER(EOR_vec) {
 
 LOWER(ORN_vec) {
     v_not(l, VT0, v_read(l, a64_Rm(w), VT0));
-    x64_v3(l->a, V_POR, 16, VT0, VT0, vr(a64_Rn(w)));
-    v_finish(l, a64_Rd(w), VT0, v_bytes(w));
+    v_last(l, V_POR, a64_Rd(w), VT0, vr(a64_Rn(w)), v_bytes(w));
 }
 
 LOWER(NOT_vec) {
@@ -290,8 +289,7 @@ static void halving_sub(struct lower *l, uint32_t w, bool sign) { /* ((n ^ m) >>
     v_op_rm(l, V_PXOR, VT0, n, m);
     half_shift(l, size, sign, VT0);
     v_op_rm(l, V_PANDN, VT1, n, m);
-    x64_v3(l->a, v_sub_op[size], 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, a64_Rd(w), VT0, v_bytes(w));
+    v_last(l, v_sub_op[size], a64_Rd(w), VT0, x64_r(VT1), v_bytes(w));
 }
 LOWER(SHSUB_vec) {
     halving_sub(l, w, true);
@@ -311,8 +309,7 @@ static void compare_greater(struct lower *l, unsigned size, unsigned d, unsigned
     }
     v_op_rm(l, v_cmpgt_op[size], VT0, vr(n), vr(m));
     v_ones(l, VT1);
-    x64_v3(l->a, V_PXOR, 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, d, VT0, bytes);
+    v_last(l, V_PXOR, d, VT0, x64_r(VT1), bytes);
 }
 
 /* V<d> = V<n> >= V<m> unsigned: max(n, m) == n. `invert`: less. */
@@ -372,8 +369,7 @@ static void compare_test(struct lower *l, unsigned size, uint32_t w, unsigned by
     v_op_rm(l, V_PAND, VT0, vr(n), vr(m));
     x64_v3(l->a, v_cmpeq_op[size], 16, VT0, VT0, x64_r(VT1));
     v_ones(l, VT1);
-    x64_v3(l->a, V_PXOR, 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, a64_Rd(w), VT0, bytes);
+    v_last(l, V_PXOR, a64_Rd(w), VT0, x64_r(VT1), bytes);
 }
 LOWER(CMTST_vec) {
     compare_test(l, a64_size(w), w, v_bytes(w));
@@ -456,8 +452,7 @@ static void by_nibble(struct lower *l, uint32_t w, enum x64_vop op, x64_rm low, 
     x64_v3(l->a, V_PSHUFB, 16, VT2, VT2, x64_r(VT0));
     v_load(l, VT0, high);
     x64_v3(l->a, V_PSHUFB, 16, VT0, VT0, x64_r(VT1));
-    x64_v3(l->a, op, 16, VT0, VT0, x64_r(VT2));
-    v_finish(l, a64_Rd(w), VT0, v_bytes(w));
+    v_last(l, op, a64_Rd(w), VT0, x64_r(VT2), v_bytes(w));
 }
 
 LOWER(CNT_vec) {

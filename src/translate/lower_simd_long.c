@@ -66,8 +66,9 @@ static void difference_long(struct lower *l, uint32_t w, bool sign, bool add) {
         x64_vshift_i(l->a, V_PSRLDQ, 16, VT0, VT0, 8);
     x64_v2(l->a, zx[size], 16, VT0, x64_r(VT0));
     if (add)
-        x64_v3(l->a, v_add_op[size + 1], 16, VT0, VT0, vr(d));
-    v_finish(l, d, VT0, 16);
+        v_last(l, v_add_op[size + 1], d, VT0, vr(d), 16);
+    else
+        v_finish(l, d, VT0, 16);
 }
 LOWER(SABDL) {
     difference_long(l, w, true, false);
@@ -204,8 +205,37 @@ LOWER(RSUBHN) {
 
 /* ---- pairwise ---- */
 
+/*
+ * Bytes and halfwords: the first of each pair go to the low half of the register, the second to the
+ * high half, then the halves of V<n> and V<m> are joined. When both are the same register, the two
+ * halves of the result are too.
+ */
+static void pairwise_small(struct lower *l, uint32_t w, enum x64_vop op, unsigned size) {
+    unsigned d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w);
+    x64_rm split = size ? v_const(l, 0x0d0c090805040100, 0x0f0e0b0a07060302)
+                        : v_const(l, 0x0e0c0a0806040200, 0x0f0d0b0907050301);
+    if (!a64_Q(w)) {
+        v_join_low(l, VT0, n, m);
+        x64_v3(l->a, V_PSHUFB, 16, VT0, VT0, split);
+        x64_v2_i(l->a, V_PSHUFD, 16, VT1, x64_r(VT0), 0xee);
+    } else if (n == m) {
+        v_op_rm(l, V_PSHUFB, VT0, vr(n), split);
+        x64_v2_i(l->a, V_PSHUFD, 16, VT1, x64_r(VT0), 0x4e);
+    } else {
+        v_op_rm(l, V_PSHUFB, VT1, vr(n), split);
+        v_op_rm(l, V_PSHUFB, VT2, vr(m), split);
+        v_op(l, V_PUNPCKLQDQ, VT0, VT1, x64_r(VT2));
+        x64_v3(l->a, V_PUNPCKHQDQ, 16, VT1, VT1, x64_r(VT2));
+    }
+    v_last(l, op, d, VT0, x64_r(VT1), v_bytes(w));
+}
+
 static void pairwise(struct lower *l, uint32_t w, enum x64_vop op) {
     unsigned d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w), size = a64_size(w);
+    if (size < 2) {
+        pairwise_small(l, w, op, size);
+        return;
+    }
     if (a64_Q(w)) {
         v_unzip(l, size, false, VT0, vr(n), vr(m));
         v_unzip(l, size, true, VT1, vr(n), vr(m));
@@ -214,8 +244,7 @@ static void pairwise(struct lower *l, uint32_t w, enum x64_vop op) {
         v_unzip(l, size, false, VT0, x64_r(VT1), x64_r(VT1));
         v_unzip(l, size, true, VT1, x64_r(VT1), x64_r(VT1));
     }
-    x64_v3(l->a, op, 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, d, VT0, v_bytes(w));
+    v_last(l, op, d, VT0, x64_r(VT1), v_bytes(w));
 }
 LOWER(ADDP_vec) {
     pairwise(l, w, v_add_op[a64_size(w)]);
@@ -236,8 +265,7 @@ LOWER(UMINP_vec) {
 LOWER(ADDP_scalar) {
     unsigned d = a64_Rd(w), n = a64_Rn(w);
     x64_v2_i(l->a, V_PSHUFD, 16, VT0, vr(n), 0xee);
-    x64_v3(l->a, V_PADDQ, 16, VT0, VT0, vr(n));
-    v_finish(l, d, VT0, 8);
+    v_last(l, V_PADDQ, d, VT0, vr(n), 8);
 }
 
 /* dst = sums of neighbours in src, elements twice as wide. Uses VT2; dst is not src. */
@@ -267,8 +295,9 @@ static void add_pairwise_long(struct lower *l, uint32_t w, bool sign, bool accum
     unsigned d = a64_Rd(w), size = a64_size(w);
     add_pairs_long(l, size, sign, VT0, v_read(l, a64_Rn(w), VT1));
     if (accumulate)
-        x64_v3(l->a, v_add_op[size + 1], 16, VT0, VT0, vr(d));
-    v_finish(l, d, VT0, v_bytes(w));
+        v_last(l, v_add_op[size + 1], d, VT0, vr(d), v_bytes(w));
+    else
+        v_finish(l, d, VT0, v_bytes(w));
 }
 LOWER(SADDLP_vec) {
     add_pairwise_long(l, w, true, false);

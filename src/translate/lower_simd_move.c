@@ -274,8 +274,7 @@ LOWER(TBX) {
     x64_v3(l->a, V_PMINUB, 16, VT1, VT1, v_splat(l, 0, 16 * count - 1));
     x64_v3(l->a, V_PCMPEQB, 16, VT1, VT1, vr(m));
     x64_v3(l->a, V_PANDN, 16, VT1, VT1, vr(d));
-    x64_v3(l->a, V_POR, 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, d, VT0, v_bytes(w));
+    v_last(l, V_POR, d, VT0, x64_r(VT1), v_bytes(w));
 }
 
 /* ---- modified immediates ---- */

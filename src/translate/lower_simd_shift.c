@@ -128,8 +128,7 @@ LOWER(SHL_scalar) {
 static void insert(struct lower *l, uint32_t w, unsigned size, uint64_t mask, unsigned bytes) {
     unsigned d = a64_Rd(w);
     v_op_rm(l, V_PAND, VT1, vr(d), v_splat(l, size, ~mask));
-    x64_v3(l->a, V_POR, 16, VT0, VT0, x64_r(VT1));
-    v_finish(l, d, VT0, bytes);
+    v_last(l, V_POR, d, VT0, x64_r(VT1), bytes);
 }
 static void sli(struct lower *l, uint32_t w, unsigned bytes) {
     unsigned size = immh_size(w), count = left_amount(w);
