@@ -170,9 +170,9 @@ static void emit_join(struct lower *l, unsigned dst, unsigned low, unsigned high
 
 /* dst = X<r> while RBX and RSI are saved in SCRATCH(0) and SCRATCH(1). */
 static void copy_saved(struct lower *l, unsigned dst, unsigned r) {
-    if (r != XZR && host_x[r] == RBX)
+    if (r != XZR && x64_is_reg(xr(r), RBX))
         x64_mov_r_rm(l->a, 8, dst, SCRATCH(0));
-    else if (r != XZR && host_x[r] == RSI)
+    else if (r != XZR && x64_is_reg(xr(r), RSI))
         x64_mov_r_rm(l->a, 8, dst, SCRATCH(1));
     else
         x_copy(l, dst, r, 8);

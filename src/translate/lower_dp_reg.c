@@ -132,7 +132,7 @@ static void emit_add(struct lower *l, bool keep, unsigned size, unsigned d, x64_
         emit_lea_add(l, size, d, n, m, 0);
     else if (d != 31)
         emit_commutative(l, ALU_ADD, size, d, n, m);
-    else if (rm_same(place, n))
+    else if (rm_same(place, n) && !place.is_mem)
         x64_alu_r_rm(l->a, ALU_ADD, size, place.base, m);
     else
         emit_lea_add(l, size, d, n, m, 0);

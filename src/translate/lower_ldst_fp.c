@@ -272,13 +272,19 @@ static struct shuffle gather_elements(unsigned count, unsigned log2) {
     return s;
 }
 
-/* Elements of 64 bits: each register from two 8-byte loads. */
+/* Elements of 64 bits, in the order of their addresses. Uses RDX. */
 static void load_doublewords(struct lower *l, const struct structure *s) {
-    for (unsigned k = 0; k < s->count; k++) {
-        unsigned r = structure_register(s, k), dst = v_dst(r, T0);
-        x64_v2(l->a, V_MOVQ, 16, dst, offset_by(s->address, k * 8));
-        x64_v3(l->a, V_MOVHPS, 16, dst, dst, offset_by(s->address, (s->count + k) * 8));
-        v_commit(l, r, dst);
+    for (unsigned i = 0; i < s->count * 2; i++) {
+        unsigned r = structure_register(s, i % s->count), half = i / s->count;
+        x64_rm element = offset_by(s->address, i * 8);
+        if (!v_pinned(r)) {
+            x64_mov_r_rm(l->a, 8, RDX, element);
+            x64_mov_rm_r(l->a, 8, offset_by(vr(r), half * 8), RDX);
+        } else if (half) {
+            x64_v3(l->a, V_MOVHPS, 16, host_v[r], host_v[r], element);
+        } else {
+            x64_v2(l->a, V_MOVQ, 16, host_v[r], element);
+        }
     }
 }
 
