@@ -194,6 +194,11 @@ static void find_edges(struct region_builder *b) {
 
 /* ---- NZCV liveness ---- */
 
+/* Must NZCV be exact at this instruction because a fault of it would show it to a handler? */
+static bool fault_shows_flags(const struct region_builder *b, enum a64_op op) {
+    return b->precise_flags && (a64_rows[op].properties & (A64_LOADS | A64_STORES));
+}
+
 /* May NZCV be read before it is written, from pc on? Looks at `*budget` instructions at most; then:
  * perhaps. */
 static bool reads_flags_from(struct region_builder *b, guest_addr pc, int *budget) {
@@ -203,7 +208,7 @@ static bool reads_flags_from(struct region_builder *b, guest_addr pc, int *budge
         enum a64_op op = a64_decode(word);
         unsigned properties = a64_rows[op].properties;
         guest_addr target;
-        if (properties & A64_READS_NZCV)
+        if ((properties & A64_READS_NZCV) || fault_shows_flags(b, op))
             return true;
         if (properties & A64_WRITES_NZCV)
             return false;
@@ -258,8 +263,8 @@ void region_analyse_flags(struct region_builder *b) {
             struct insn *in = &b->insns[i];
             unsigned properties = a64_rows[in->op].properties;
             in->live_out = compute_live_out(b, in);
-            bool live_in =
-                (properties & A64_READS_NZCV) || (in->live_out && !(properties & A64_WRITES_NZCV));
+            bool live_in = fault_shows_flags(b, in->op) || (properties & A64_READS_NZCV) ||
+                           (in->live_out && !(properties & A64_WRITES_NZCV));
             if (live_in != in->live_in) {
                 in->live_in = live_in;
                 changed = true;
@@ -426,11 +431,6 @@ void mark_boundary(struct lower *l) {
     };
 }
 
-/* Must NZCV survive this instruction's own clobbering because a fault of it would show it? */
-static bool fault_shows_flags(const struct lower *l, const struct insn *in) {
-    return l->region->precise_flags && (a64_rows[in->op].properties & (A64_LOADS | A64_STORES));
-}
-
 /* Sets the EFLAGS state insn i starts with. `falls` tells that the code before it flows into it. */
 static void enter_insn(struct lower *l, struct insn *in, bool falls) {
     if (!in->leader)
@@ -456,7 +456,7 @@ static void lower_insn(struct lower *l, struct insn *in) {
     x_use_map(l->region->maps[in->map]);
     l->flags_live_out = in->live_out;
     l->flags_live = in->live_out && !(a64_rows[in->op].properties & A64_WRITES_NZCV);
-    if (fault_shows_flags(l, in))
+    if (fault_shows_flags(l->region, in->op))
         l->flags_live = true;
     mark_boundary(l);
     if (in->mask_tags)

@@ -38,10 +38,10 @@ SEED ?= 1
 
 .PHONY: insn-smoke insn-soak insn-selftest
 insn-smoke: $(B)/insn/insn-test $(B)/insn/runner $(B)/elfuse
-	$(INSN_TEST) --seed $(SEED) --cases 600 --blocks 256 --block-units 8 --undefined 4000 --shared-slots --region-limit
+	ELFUSE_PRECISE_FLAGS=1 $(INSN_TEST) --seed $(SEED) --cases 600 --blocks 256 --block-units 8 --undefined 4000 --shared-slots --region-limit
 
 insn-soak: $(B)/insn/insn-test $(B)/insn/runner $(B)/elfuse
-	$(INSN_TEST) --seed $(SEED) --rounds $(N) --cases 600 --blocks 256 --block-units 8 \
+	ELFUSE_PRECISE_FLAGS=1 $(INSN_TEST) --seed $(SEED) --rounds $(N) --cases 600 --blocks 256 --block-units 8 \
 	    --undefined 4000 --shared-slots --region-limit --coverage $(B)/insn/coverage.txt
 
 insn-selftest: $(B)/insn/insn-test $(B)/insn/runner
