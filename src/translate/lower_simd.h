@@ -82,6 +82,24 @@ bool v_upper_zero(struct lower *l, unsigned n, unsigned bytes);
 /* dst = the low `bytes` (4 or 8) of V<n>, zero above. */
 void v_scalar(struct lower *l, unsigned dst, unsigned n, unsigned bytes);
 
+/* immh:immb of a shift by immediate: the element size (log2 of bytes), and 2 * esize - the amount
+ * of a right shift. */
+static inline unsigned immh_size(uint32_t w) {
+    return 31 - (unsigned)__builtin_clz(bits(w, 19, 4));
+}
+static inline unsigned right_amount(uint32_t w) {
+    return (16u << immh_size(w)) - bits(w, 16, 7);
+}
+/* dst = src >> count by element, 1 <= count <= esize; rounding: + the last bit shifted out, and dst
+ * is not src. Both use VT2. */
+void v_shift_right(struct lower *l, bool sign, unsigned size, unsigned dst, unsigned src,
+                   unsigned count);
+void v_shift_right_rounding(struct lower *l, bool sign, unsigned size, unsigned dst, unsigned src,
+                            unsigned count);
+/* VT0 = V<n> * src, of twice the width, of the low or high halves. src is V<m>, or VT1 with copies
+ * of an element. */
+void v_multiply_long(struct lower *l, unsigned size, bool sign, bool high, unsigned n, x64_rm src);
+
 /* ---- scalar FP: bit 22 of the word says double ---- */
 static inline bool fp_double(uint32_t w) {
     return bits(w, 22, 1);

@@ -89,8 +89,7 @@ LOWER(UABAL) {
  * VT0 = V<n> * src of twice the width, of the low or high halves. src is V<m> or a register with
  * copies of an element (then `splat`).
  */
-static void multiply_long(struct lower *l, unsigned size, bool sign, bool high, unsigned n,
-                          x64_rm src) {
+void v_multiply_long(struct lower *l, unsigned size, bool sign, bool high, unsigned n, x64_rm src) {
     struct x64_asm *a = l->a;
     switch (size) {
     case 0: /* products of extended bytes fit 16 bits */
@@ -129,7 +128,7 @@ static void finish_accumulating(struct lower *l, unsigned d, unsigned size, enum
 }
 
 static void multiply_long_vec(struct lower *l, uint32_t w, bool sign, enum accumulate acc) {
-    multiply_long(l, a64_size(w), sign, a64_Q(w), a64_Rn(w), vr(a64_Rm(w)));
+    v_multiply_long(l, a64_size(w), sign, a64_Q(w), a64_Rn(w), vr(a64_Rm(w)));
     finish_accumulating(l, a64_Rd(w), a64_size(w) + 1, acc);
 }
 LOWER(SMULL_vec) {
@@ -157,7 +156,7 @@ static void multiply_long_elem(struct lower *l, uint32_t w, bool sign, enum accu
         v_splat_element(l, 1, VT1, m & 15, hl << 1 | bits(w, 20, 1));
     else
         v_splat_element(l, 2, VT1, m, hl);
-    multiply_long(l, size, sign, a64_Q(w), a64_Rn(w), x64_r(VT1));
+    v_multiply_long(l, size, sign, a64_Q(w), a64_Rn(w), x64_r(VT1));
     finish_accumulating(l, a64_Rd(w), size + 1, acc);
 }
 LOWER(SMULL_elem) {

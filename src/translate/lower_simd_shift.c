@@ -8,12 +8,6 @@
  */
 #include "translate/lower_simd.h"
 
-static unsigned immh_size(uint32_t w) {
-    return 31 - (unsigned)__builtin_clz(bits(w, 19, 4));
-}
-static unsigned right_amount(uint32_t w) {
-    return (16u << immh_size(w)) - bits(w, 16, 7);
-}
 static unsigned left_amount(uint32_t w) {
     return bits(w, 16, 7) - (8u << immh_size(w));
 }
@@ -36,8 +30,8 @@ static void shift_left(struct lower *l, unsigned size, unsigned dst, unsigned sr
  * dst = src >> count by element, 1 <= count <= esize. Signed bytes and doublewords: the logical
  * shift, then its top bit is spread by (x ^ m) - m. Uses VT2.
  */
-static void shift_right(struct lower *l, bool sign, unsigned size, unsigned dst, unsigned src,
-                        unsigned count) {
+void v_shift_right(struct lower *l, bool sign, unsigned size, unsigned dst, unsigned src,
+                   unsigned count) {
     unsigned esize = 8u << size;
     if (sign && (size == 1 || size == 2)) {
         v_shift(l, size == 1 ? V_PSRAW : V_PSRAD, dst, src, MIN(count, esize - 1));
@@ -64,11 +58,11 @@ static void shift_right(struct lower *l, bool sign, unsigned size, unsigned dst,
 }
 
 /* dst = (src >> count) + the last bit shifted out. dst is not src; uses VT2. */
-static void shift_right_rounding(struct lower *l, bool sign, unsigned size, unsigned dst,
-                                 unsigned src, unsigned count) {
+void v_shift_right_rounding(struct lower *l, bool sign, unsigned size, unsigned dst, unsigned src,
+                            unsigned count) {
     unsigned esize = 8u << size;
     x64_rm one = v_splat(l, size, 1);
-    shift_right(l, sign, size, dst, src, count);
+    v_shift_right(l, sign, size, dst, src, count);
     unsigned shift = size ? v_shr_op[size] : V_PSRLW; /* of a byte only bit 0 is used */
     v_shift(l, shift, VT2, src, count - 1);
     if (esize == count && size) {
@@ -88,9 +82,9 @@ static void shift_right_insn(struct lower *l, uint32_t w, struct right r, unsign
     unsigned src = v_read(l, a64_Rn(w), VT1);
     unsigned dst = r.round || r.accumulate ? VT0 : v_dst(d, VT0);
     if (r.round)
-        shift_right_rounding(l, r.sign, size, dst, src, count);
+        v_shift_right_rounding(l, r.sign, size, dst, src, count);
     else
-        shift_right(l, r.sign, size, dst, src, count);
+        v_shift_right(l, r.sign, size, dst, src, count);
     if (r.accumulate)
         x64_v3(l->a, v_add_op[size], 16, dst, dst, vr(d));
     v_finish(l, d, dst, bytes);
@@ -137,7 +131,7 @@ static void sli(struct lower *l, uint32_t w, unsigned bytes) {
 }
 static void sri(struct lower *l, uint32_t w, unsigned bytes) {
     unsigned size = immh_size(w), count = right_amount(w), esize = 8u << size;
-    shift_right(l, false, size, VT0, v_read(l, a64_Rn(w), VT1), count);
+    v_shift_right(l, false, size, VT0, v_read(l, a64_Rn(w), VT1), count);
     insert(l, w, size, ones(esize - count), bytes);
 }
 LOWER(SLI_vec) {
