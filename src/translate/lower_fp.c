@@ -354,3 +354,18 @@ LOWER(FCSEL) {
     v_move(l, dst, VT0);
     v_commit(l, d, dst);
 }
+
+/* ---- FEAT_FRINTTS ---- */
+
+LOWER(FRINT32Z_scalar) {
+    emit_helper(l, fp_helper, w, true);
+}
+LOWER(FRINT32X_scalar) {
+    emit_helper(l, fp_helper, w, true);
+}
+LOWER(FRINT64Z_scalar) {
+    emit_helper(l, fp_helper, w, true);
+}
+LOWER(FRINT64X_scalar) {
+    emit_helper(l, fp_helper, w, true);
+}

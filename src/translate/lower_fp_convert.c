@@ -204,3 +204,55 @@ LOWER(FCVT) {
     }
     v_commit(l, d, dst);
 }
+
+/* ---- JavaScript's ToInt32 ---- */
+
+static void js_helper(struct cpu *cpu, uint64_t word) {
+    uint32_t w = (uint32_t)word;
+    struct fp_env env = {cpu->fpcr, 0};
+    bool exact;
+    uint32_t r = fp_to_js(&env, cpu->v[a64_Rn(w)].d[0], &exact);
+    if (a64_Rd(w) != XZR)
+        cpu->x[a64_Rd(w)] = r;
+    cpu->fpsr |= env.fpsr;
+    cpu->nzcv = nzcv_unpack(exact ? 1u << 30 : 0);
+}
+
+/*
+ * Z says that the result is the operand's value, which -0 is not. Magnitudes of 2^31 and up by the
+ * helper; an exact result converts back to the same bits.
+ */
+LOWER(FJCVTZS) {
+    struct x64_asm *a = l->a;
+    unsigned d = a64_Rd(w), n = a64_Rn(w);
+    struct x64_label slow = X64_LABEL, done = X64_LABEL;
+    flags_clobber(l);
+    if (v_pinned(n))
+        x64_vst(a, V_MOVD64, 16, x64_r(RAX), host_v[n]);
+    else
+        x64_mov_r_rm(a, 8, RAX, vr(n));
+    x64_mov_r_rm(a, 8, RCX, x64_r(RAX));
+    x64_shift_i(a, SH_SHR, 8, x64_r(RCX), 52);
+    x64_alu_rm_i(a, ALU_AND, 4, x64_r(RCX), 0x7ff);
+    x64_alu_rm_i(a, ALU_CMP, 4, x64_r(RCX), 1023 + 31);
+    x64_jcc(a, CC_AE, &slow);
+    if (fp_strict(l))
+        x64_jmp(a, &slow);
+    x64_v2(a, V_CVTTSD2SI32, 16, RCX, vr(n));
+    v_zero(l, VT0);
+    x64_v3(a, V_CVTSI2SD32, 16, VT0, VT0, x64_r(RCX));
+    x64_vst(a, V_MOVD64, 16, x64_r(RDX), VT0);
+    x64_alu_r_rm(a, ALU_CMP, 8, RDX, x64_r(RAX));
+    x64_setcc(a, CC_E, x64_r(RAX));
+    x64_movzx(a, RAX, 1, x64_r(RAX));
+    x64_shift_i(a, SH_SHL, 4, x64_r(RAX), 14);
+    x64_mov_rm_r(a, 2, x64_m(RBP, CPU_OFFSET(nzcv)), RAX);
+    if (d != XZR)
+        x64_mov_rm_r(a, xr(d).is_mem ? 8 : 4, xr(d), RCX);
+    x64_jmp(a, &done);
+    x64_bind(a, &slow);
+    emit_helper(l, js_helper, w, true);
+    x64_bind(a, &done);
+    x64_movzx(a, RAX, 2, x64_m(RBP, CPU_OFFSET(nzcv)));
+    flags_set_ax(l);
+}

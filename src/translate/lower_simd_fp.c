@@ -465,121 +465,15 @@ LOWER(FRINTA_vec) {
     v_finish(l, a64_Rd(w), VT0, v_bytes(w));
 }
 
-/* ---- conversions ---- */
-
-/* The operand of a conversion: unused lanes hold copies, which raise nothing of their own. */
-static x64_rm convert_source(struct lower *l, uint32_t w, enum shape shape) {
-    if (shape == VECTOR)
-        return source_rm(l, shape, w, a64_Rn(w), VT0);
-    v_splat_element(l, 2 + fp_double(w), VT0, a64_Rn(w), 0);
-    return x64_r(VT0);
-}
-
-static void from_integer(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
-    if (fp_strict(l) || ((is_unsigned || fp_double(w)) && !l->a->feat.avx512)) {
-        by_helper(l, w);
-        return;
-    }
-    enum x64_vop op = fp_double(w) ? (is_unsigned ? V_VCVTUQQ2PD : V_VCVTQQ2PD)
-                                   : (is_unsigned ? V_VCVTUDQ2PS : V_CVTDQ2PS);
-    x64_v2(l->a, op, 16, dst, convert_source(l, w, shape));
-    v_finish(l, d, dst, result_bytes(shape, w));
-}
-LOWER(SCVTF_vec) {
-    from_integer(l, w, VECTOR, false);
-}
-LOWER(UCVTF_vec) {
-    from_integer(l, w, VECTOR, true);
-}
-LOWER(SCVTF_scalar) {
-    from_integer(l, w, SCALAR, false);
-}
-LOWER(UCVTF_scalar) {
-    from_integer(l, w, SCALAR, true);
-}
-LOWER(SCVTF_vec_fix) {
+LOWER(FRINT32Z_vec) {
     by_helper(l, w);
 }
-LOWER(UCVTF_vec_fix) {
+LOWER(FRINT32X_vec) {
     by_helper(l, w);
 }
-LOWER(SCVTF_scalar_fix) {
+LOWER(FRINT64Z_vec) {
     by_helper(l, w);
 }
-LOWER(UCVTF_scalar_fix) {
-    by_helper(l, w);
-}
-
-/* CVTTPS2DQ saturates in fptrap.c. mode: ROUNDPS's, 4: ties away. */
-static void to_integer(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned,
-                       unsigned mode) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
-    if (fp_strict(l) || mode != 3 || ((is_unsigned || fp_double(w)) && !l->a->feat.avx512)) {
-        by_helper(l, w);
-        return;
-    }
-    enum x64_vop op = is_unsigned ? (fp_double(w) ? V_VCVTTPD2UQQ : V_VCVTTPS2UDQ)
-                                  : (fp_double(w) ? V_VCVTTPD2QQ : V_CVTTPS2DQ);
-    x64_v2(l->a, op, 16, dst, convert_source(l, w, shape));
-    v_finish(l, d, dst, result_bytes(shape, w));
-}
-#define TO_INTEGER(letter, mode)               \
-    LOWER(FCVT##letter##S_vec) {               \
-        to_integer(l, w, VECTOR, false, mode); \
-    }                                          \
-    LOWER(FCVT##letter##U_vec) {               \
-        to_integer(l, w, VECTOR, true, mode);  \
-    }                                          \
-    LOWER(FCVT##letter##S_scalar) {            \
-        to_integer(l, w, SCALAR, false, mode); \
-    }                                          \
-    LOWER(FCVT##letter##U_scalar) {            \
-        to_integer(l, w, SCALAR, true, mode);  \
-    }
-TO_INTEGER(N, 0)
-TO_INTEGER(M, 1)
-TO_INTEGER(P, 2)
-TO_INTEGER(Z, 3)
-TO_INTEGER(A, 4)
-LOWER(FCVTZS_vec_fix) {
-    by_helper(l, w);
-}
-LOWER(FCVTZU_vec_fix) {
-    by_helper(l, w);
-}
-LOWER(FCVTZS_scalar_fix) {
-    by_helper(l, w);
-}
-LOWER(FCVTZU_scalar_fix) {
-    by_helper(l, w);
-}
-
-LOWER(FCVTL) {
-    unsigned d = a64_Rd(w), n = a64_Rn(w), dst = v_dst(d, VT0);
-    if (!fp_double(w) || fp_strict(l)) { /* from half precision */
-        by_helper(l, w);
-        return;
-    }
-    x64_rm src = vr(n);
-    if (a64_Q(w)) {
-        x64_v2_i(l->a, V_PSHUFD, 16, VT0, src, 0xee);
-        src = x64_r(VT0);
-    }
-    x64_v2(l->a, V_CVTPS2PD, 16, dst, src);
-    v_commit(l, d, dst);
-}
-LOWER(FCVTN) {
-    if (!fp_double(w) || fp_strict(l)) {
-        by_helper(l, w);
-        return;
-    }
-    x64_v2(l->a, V_CVTPD2PS, 16, VT0, vr(a64_Rn(w)));
-    v_finish_narrow(l, w, VT0);
-}
-LOWER(FCVTXN_vec) {
-    by_helper(l, w);
-}
-LOWER(FCVTXN_scalar) {
+LOWER(FRINT64X_vec) {
     by_helper(l, w);
 }

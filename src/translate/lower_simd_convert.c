@@ -1,0 +1,234 @@
+/*
+ * lower_simd_convert.c - Advanced SIMD conversions between FP and integer lanes and between
+ * precisions, vector and scalar (Arm ARM C4.1.97). AVX-512 has most of them; else 64-bit lanes go
+ * one by one through RAX, and what is rare by fp_helper. Out of range and NaN trap (fptrap.c),
+ * which is why nothing here may convert a lane that is not the instruction's.
+ */
+#include "translate/fp_interp.h"
+#include "translate/lower_simd.h"
+
+static void by_helper(struct lower *l, uint32_t w) {
+    emit_helper(l, fp_helper, w, true);
+}
+
+enum shape { VECTOR, SCALAR };
+
+static unsigned result_bytes(enum shape shape, uint32_t w) {
+    return shape == SCALAR ? fp_bytes(w) : v_bytes(w);
+}
+
+/* The operand of a packed conversion: unused lanes hold copies, which raise nothing of their own.
+ */
+static x64_rm source(struct lower *l, uint32_t w, enum shape shape) {
+    unsigned n = a64_Rn(w);
+    if (shape == VECTOR)
+        return a64_Q(w) ? vr(n) : x64_r(v_read_folded(l, w, n, VT0));
+    v_splat_element(l, 2 + fp_double(w), VT0, n, 0);
+    return x64_r(VT0);
+}
+
+/* ---- integer to FP ---- */
+
+/* Doubleword i of V<n> as a general register or memory operand. May use RAX. */
+static x64_rm doubleword(struct lower *l, unsigned n, unsigned i) {
+    x64_rm rm = vr(n);
+    if (rm.is_mem) {
+        rm.disp += (int32_t)i * 8;
+        return rm;
+    }
+    if (i)
+        x64_vst_i(l->a, V_PEXTRQ, 16, x64_r(RAX), rm.base, 1);
+    else
+        x64_vst(l->a, V_MOVD64, 16, x64_r(RAX), rm.base);
+    return x64_r(RAX);
+}
+
+/* Signed doublewords, one by one. */
+static void from_signed64(struct lower *l, uint32_t w, enum shape shape) {
+    struct x64_asm *a = l->a;
+    unsigned n = a64_Rn(w);
+    v_zero(l, VT0);
+    x64_v3(a, V_CVTSI2SD64, 16, VT0, VT0, doubleword(l, n, 0));
+    if (shape == VECTOR) {
+        v_zero(l, VT1);
+        x64_v3(a, V_CVTSI2SD64, 16, VT1, VT1, doubleword(l, n, 1));
+        x64_v3(a, V_PUNPCKLQDQ, 16, VT0, VT0, x64_r(VT1));
+    }
+    v_finish(l, a64_Rd(w), VT0, 16);
+}
+
+/* Unsigned words: the upper half's value and the lower half's are exact, their sum is rounded once.
+ */
+static void from_unsigned32(struct lower *l, uint32_t w, enum shape shape) {
+    struct x64_asm *a = l->a;
+    v_load(l, VT1, source(l, w, shape));
+    v_op(l, V_PAND, VT0, VT1, v_splat(l, 2, 0xffff));
+    x64_vshift_i(a, V_PSRLD, 16, VT1, VT1, 16);
+    x64_v2(a, V_CVTDQ2PS, 16, VT0, x64_r(VT0));
+    x64_v2(a, V_CVTDQ2PS, 16, VT1, x64_r(VT1));
+    x64_v3(a, V_MULPS, 16, VT1, VT1, v_splat(l, 2, 0x47800000)); /* 2^16 */
+    x64_v3(a, V_ADDPS, 16, VT0, VT0, x64_r(VT1));
+    v_finish(l, a64_Rd(w), VT0, result_bytes(shape, w));
+}
+
+/*
+ * Unsigned doublewords: the halves put under the exponents of 2^52 and 2^84; taking 2^84 + 2^52
+ * from the upper is exact, adding the lower rounds once. Rounding down makes 0 of it -0, so that
+ * zeros are cleared.
+ */
+static void from_unsigned64(struct lower *l, uint32_t w, enum shape shape) {
+    struct x64_asm *a = l->a;
+    v_load(l, VT1, source(l, w, shape));
+    v_zero(l, VT2);
+    x64_v3(a, V_PCMPEQQ, 16, VT2, VT2, x64_r(VT1));
+    v_op_i(l, V_PBLENDW, VT0, VT1, v_const2(l, 0x4330000000000000), 0xcc);
+    x64_vshift_i(a, V_PSRLQ, 16, VT1, VT1, 32);
+    x64_v3(a, V_POR, 16, VT1, VT1, v_const2(l, 0x4530000000000000));
+    x64_v3(a, V_SUBPD, 16, VT1, VT1, v_const2(l, 0x4530000000100000));
+    x64_v3(a, V_ADDPD, 16, VT1, VT1, x64_r(VT0));
+    x64_v3(a, V_PANDN, 16, VT2, VT2, x64_r(VT1));
+    v_move(l, VT0, VT2);
+    v_finish(l, a64_Rd(w), VT0, result_bytes(shape, w));
+}
+
+static void from_integer(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned) {
+    bool dbl = fp_double(w), packed = l->a->feat.avx512 || (!is_unsigned && !dbl);
+    if (fp_strict(l)) {
+        by_helper(l, w);
+    } else if (packed) {
+        unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+        enum x64_vop op = dbl ? (is_unsigned ? V_VCVTUQQ2PD : V_VCVTQQ2PD)
+                              : (is_unsigned ? V_VCVTUDQ2PS : V_CVTDQ2PS);
+        x64_v2(l->a, op, 16, dst, source(l, w, shape));
+        v_finish(l, d, dst, result_bytes(shape, w));
+    } else if (!is_unsigned) {
+        from_signed64(l, w, shape);
+    } else if (dbl) {
+        from_unsigned64(l, w, shape);
+    } else {
+        from_unsigned32(l, w, shape);
+    }
+}
+LOWER(SCVTF_vec) {
+    from_integer(l, w, VECTOR, false);
+}
+LOWER(UCVTF_vec) {
+    from_integer(l, w, VECTOR, true);
+}
+LOWER(SCVTF_scalar) {
+    from_integer(l, w, SCALAR, false);
+}
+LOWER(UCVTF_scalar) {
+    from_integer(l, w, SCALAR, true);
+}
+LOWER(SCVTF_vec_fix) {
+    by_helper(l, w);
+}
+LOWER(UCVTF_vec_fix) {
+    by_helper(l, w);
+}
+LOWER(SCVTF_scalar_fix) {
+    by_helper(l, w);
+}
+LOWER(UCVTF_scalar_fix) {
+    by_helper(l, w);
+}
+
+/* ---- FP to integer ---- */
+
+/* Towards zero to signed doublewords, one by one. */
+static void to_signed64(struct lower *l, uint32_t w, enum shape shape) {
+    struct x64_asm *a = l->a;
+    x64_rm n = vr(a64_Rn(w)), high = n;
+    x64_v2(a, V_CVTTSD2SI64, 16, RAX, n);
+    x64_v2(a, V_MOVD64, 16, VT0, x64_r(RAX));
+    if (shape == VECTOR) {
+        if (n.is_mem) {
+            high.disp += 8;
+        } else {
+            x64_v2_i(a, V_PSHUFD, 16, VT1, n, 0xee);
+            high = x64_r(VT1);
+        }
+        x64_v2(a, V_CVTTSD2SI64, 16, RAX, high);
+        x64_v3_i(a, V_PINSRQ, 16, VT0, VT0, x64_r(RAX), 1);
+    }
+    v_finish(l, a64_Rd(w), VT0, 16);
+}
+
+/* mode: ROUNDPS's, 4: ties away. */
+static void to_integer(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned,
+                       unsigned mode) {
+    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    bool dbl = fp_double(w), packed = l->a->feat.avx512 || (!is_unsigned && !dbl);
+    if (fp_strict(l) || mode != 3 || (is_unsigned && !packed)) {
+        by_helper(l, w);
+        return;
+    }
+    if (!packed) {
+        to_signed64(l, w, shape);
+        return;
+    }
+    enum x64_vop op =
+        is_unsigned ? (dbl ? V_VCVTTPD2UQQ : V_VCVTTPS2UDQ) : (dbl ? V_VCVTTPD2QQ : V_CVTTPS2DQ);
+    x64_v2(l->a, op, 16, dst, source(l, w, shape));
+    v_finish(l, d, dst, result_bytes(shape, w));
+}
+#define TO_INTEGER(letter, mode)               \
+    LOWER(FCVT##letter##S_vec) {               \
+        to_integer(l, w, VECTOR, false, mode); \
+    }                                          \
+    LOWER(FCVT##letter##U_vec) {               \
+        to_integer(l, w, VECTOR, true, mode);  \
+    }                                          \
+    LOWER(FCVT##letter##S_scalar) {            \
+        to_integer(l, w, SCALAR, false, mode); \
+    }                                          \
+    LOWER(FCVT##letter##U_scalar) {            \
+        to_integer(l, w, SCALAR, true, mode);  \
+    }
+TO_INTEGER(N, 0)
+TO_INTEGER(M, 1)
+TO_INTEGER(P, 2)
+TO_INTEGER(Z, 3)
+TO_INTEGER(A, 4)
+LOWER(FCVTZS_vec_fix) {
+    by_helper(l, w);
+}
+LOWER(FCVTZU_vec_fix) {
+    by_helper(l, w);
+}
+LOWER(FCVTZS_scalar_fix) {
+    by_helper(l, w);
+}
+LOWER(FCVTZU_scalar_fix) {
+    by_helper(l, w);
+}
+
+LOWER(FCVTL) {
+    unsigned d = a64_Rd(w), n = a64_Rn(w), dst = v_dst(d, VT0);
+    if (!fp_double(w) || fp_strict(l)) { /* from half precision */
+        by_helper(l, w);
+        return;
+    }
+    x64_rm src = vr(n);
+    if (a64_Q(w)) {
+        x64_v2_i(l->a, V_PSHUFD, 16, VT0, src, 0xee);
+        src = x64_r(VT0);
+    }
+    x64_v2(l->a, V_CVTPS2PD, 16, dst, src);
+    v_commit(l, d, dst);
+}
+LOWER(FCVTN) {
+    if (!fp_double(w) || fp_strict(l)) {
+        by_helper(l, w);
+        return;
+    }
+    x64_v2(l->a, V_CVTPD2PS, 16, VT0, vr(a64_Rn(w)));
+    v_finish_narrow(l, w, VT0);
+}
+LOWER(FCVTXN_vec) {
+    by_helper(l, w);
+}
+LOWER(FCVTXN_scalar) {
+    by_helper(l, w);
+}
