@@ -142,45 +142,67 @@ LOWER(SHA1SU1) { /* t = d ^ (n >> 32), rotated by 1; the last word also gets wor
 
 /* ---- SHA-256 ---- */
 
-/* Four rounds on abcd, efgh with the schedule words V<m>: VT0 = ABEF, VT1 = CDGH after them. */
-static void sha256_rounds(struct lower *l, unsigned abcd, unsigned efgh, unsigned m) {
+/*
+ * Four rounds on abcd, efgh with the schedule words V<m>: VT0 = ABEF, VT1 = CDGH after them. The
+ * words go in XMM0, which is V0: kept, unless V0 is `dying`.
+ */
+static void sha256_rounds(struct lower *l, unsigned abcd, unsigned efgh, unsigned m, bool dying) {
     struct x64_asm *a = l->a;
     x64_rm saved = x64_m(RBP, CPU_OFFSET(vscratch[0]));
     v_copy(l, VT0, efgh);
     v_copy(l, VT1, efgh);
     x64_v3_i(a, V_SHUFPS, 16, VT0, VT0, vr(abcd), 0x11);
     x64_v3_i(a, V_SHUFPS, 16, VT1, VT1, vr(abcd), 0xbb);
-    x64_vst(a, V_MOVAPS, 16, saved, 0); /* the words go in XMM0 */
     v_load(l, VT2, vr(m));
+    if (!dying)
+        x64_vst(a, V_MOVAPS, 16, saved, 0);
     v_move(l, 0, VT2);
     x64_v3(a, V_SHA256RNDS2, 16, VT1, VT1, x64_r(VT0));
     x64_v2_i(a, V_PSHUFD, 16, 0, x64_r(VT2), 0xee);
     x64_v3(a, V_SHA256RNDS2, 16, VT0, VT0, x64_r(VT1));
-    x64_v2(a, V_MOVAPS, 16, 0, saved);
+    if (!dying)
+        x64_v2(a, V_MOVAPS, 16, 0, saved);
+}
+
+/*
+ * `mov vT, vA; sha256h qA, qE, vM; sha256h2 qE, qT, vM`: both are of the same rounds, and the
+ * second finds their result in VT0 and VT1, which SHA256H leaves there.
+ */
+static bool same_rounds(const struct lower *l, const struct insn *h, const struct insn *h2) {
+    const struct insn *mov = h ? insn_before(l, h) : NULL;
+    if (!mov || !h2 || h->op != A64_SHA256H || h2->op != A64_SHA256H2 || mov->op != A64_ORR_vec)
+        return false;
+    unsigned abcd = a64_Rd(h->word), efgh = a64_Rn(h->word), copy = a64_Rd(mov->word);
+    return a64_Q(mov->word) && a64_Rn(mov->word) == abcd && a64_Rm(mov->word) == abcd &&
+           copy != abcd && copy != efgh && abcd != efgh && a64_Rm(h->word) != abcd &&
+           a64_Rm(h->word) == a64_Rm(h2->word) && a64_Rd(h2->word) == efgh &&
+           a64_Rn(h2->word) == copy;
+}
+
+static void sha256_result(struct lower *l, unsigned d, uint8_t halves) {
+    unsigned dst = v_dst(d, VT2);
+    v_op_i(l, V_SHUFPS, dst, VT0, x64_r(VT1), halves);
+    v_commit(l, d, dst);
 }
 
 LOWER(SHA256H) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    unsigned d = a64_Rd(w);
     if (!l->a->feat.sha) {
         by_helper(l, w);
         return;
     }
-    sha256_rounds(l, d, a64_Rn(w), a64_Rm(w));
-    x64_v3_i(l->a, V_SHUFPS, 16, VT0, VT0, x64_r(VT1),
-             0xbb); /* A B C D of lanes 3 2 of ABEF, CDGH */
-    v_move(l, dst, VT0);
-    v_commit(l, d, dst);
+    sha256_rounds(l, d, a64_Rn(w), a64_Rm(w), d == 0);
+    sha256_result(l, d, 0xbb); /* A B C D: lanes 3 2 of ABEF, CDGH */
 }
 LOWER(SHA256H2) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    unsigned d = a64_Rd(w);
     if (!l->a->feat.sha) {
         by_helper(l, w);
         return;
     }
-    sha256_rounds(l, a64_Rn(w), d, a64_Rm(w));
-    x64_v3_i(l->a, V_SHUFPS, 16, VT0, VT0, x64_r(VT1), 0x11);
-    v_move(l, dst, VT0);
-    v_commit(l, d, dst);
+    if (!same_rounds(l, insn_before(l, l->insn), l->insn))
+        sha256_rounds(l, a64_Rn(w), d, a64_Rm(w), d == 0);
+    sha256_result(l, d, 0x11);
 }
 
 LOWER(SHA256SU0) {
