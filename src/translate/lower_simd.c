@@ -255,10 +255,13 @@ static unsigned written_bytes(const struct insn *in, unsigned n) {
     case GROUP_FP:
         if (a64_Rd(w) != n)
             return 0;
-        if (bits(w, 24, 1) || bits(w, 11, 1) ||
-            bits(w, 10, 3) == 4) /* 3 sources, 2 sources, FCSEL, FMOV_imm */
+        if (bits(w, 24, 1)) /* 3 sources */
             return type_bytes[bits(w, 22, 2)];
-        if (bits(w, 10, 5) == 16 && bits(w, 21, 1)) /* 1 source */
+        if (!bits(w, 21, 1)) /* fixed-point conversions */
+            return 16;
+        if (bits(w, 11, 1) || bits(w, 10, 3) == 4) /* 2 sources, FCSEL, FMOV_imm */
+            return type_bytes[bits(w, 22, 2)];
+        if (bits(w, 10, 5) == 16) /* 1 source */
             return in->op == A64_FCVT ? type_bytes[bits(w, 15, 2)] : type_bytes[bits(w, 22, 2)];
         if (in->op == A64_SCVTF_gpr || in->op == A64_UCVTF_gpr || in->op == A64_FMOV_from_gpr)
             return type_bytes[bits(w, 22, 2)];
