@@ -32,6 +32,7 @@
 #define MIN_REGION_BYTES 24 /* room for the jump that replaces a dead region's entry */
 #define MAX_REGION_BYTES (REGION_MAX_INSNS * 256u)
 #define MAX_TAGGED_SITES 4096
+#define FP_SITES 1024
 
 struct hash_entry {
     guest_addr pc;
@@ -59,6 +60,7 @@ static struct cache {
     uint32_t node_count;
     uint32_t *buckets;
     uint32_t pool_used; /* constants, 16 bytes each */
+    guest_addr fp_sites[FP_SITES];
     guest_addr *tagged; /* pcs of accesses that use tagged addresses */
     uint32_t tagged_count;
     struct region_builder *builder;
@@ -455,6 +457,24 @@ void cache_mask_tags(struct thread *t, guest_addr pc) {
     lock_release(&engine_lock);
 }
 
+/* ---- FP instructions that trap often ---- */
+
+/* By hash; of two that collide, the earlier one is forgotten and will be noted again. */
+static guest_addr *fp_site_slot(guest_addr pc) {
+    return &cache.fp_sites[(pc >> 2) & (FP_SITES - 1)];
+}
+
+bool cache_is_fp_site(guest_addr pc) {
+    return *fp_site_slot(pc) == pc;
+}
+
+void cache_note_fp_site(struct thread *t, guest_addr pc) {
+    lock_acquire(&engine_lock);
+    *fp_site_slot(pc) = pc;
+    invalidate_locked(t, pc, pc + 4, true);
+    lock_release(&engine_lock);
+}
+
 /* ---- set-up ---- */
 
 static void *must_alloc(uint64_t bytes) {
@@ -487,6 +507,7 @@ void cache_init(uint64_t bytes) {
     cache.builder->executable = exec_map_has;
     cache.builder->read_code = read_code;
     cache.builder->masks_tags = cache_masks_tags;
+    cache.builder->fp_traps = cache_is_fp_site;
     cache.builder->constant = pool_constant;
     cache.builder->image_base = image_self();
     cache.builder->in_vdso = engine_hooks.in_vdso;

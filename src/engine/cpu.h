@@ -66,6 +66,7 @@ enum pending {
     PENDING_STOP = 2,   /* the world is stopped */
     PENDING_FLUSH = 4,  /* translations died: forget host addresses */
     PENDING_STRICT_FP = 8, /* FPCR.DN or FZ was set: translations must mind them from now on */
+    PENDING_FP_SITE = 16,  /* an FP instruction trapped often: fp_site */
 };
 
 struct cpu {

@@ -34,18 +34,20 @@ static uint32_t sticky_to_fpsr(uint32_t mxcsr) {
            (mxcsr >> 5 & 1) << 4;
 }
 
-static uint32_t saturated(const struct cpu *cpu) {
-    const struct vreg *qc = &cpu->vscratch[VSCRATCH_QC];
-    return qc->d[0] | qc->d[1] ? FPSR_QC : 0;
+static bool is_set(const struct vreg *v) {
+    return v->d[0] | v->d[1];
 }
 
 uint32_t fpsr_read(struct cpu *cpu) {
-    return cpu->fpsr | sticky_to_fpsr(mxcsr_get()) | saturated(cpu);
+    uint32_t value = cpu->fpsr | sticky_to_fpsr(mxcsr_get());
+    if (is_set(&cpu->vscratch[VSCRATCH_QC]))
+        value |= FPSR_QC;
+    return is_set(&cpu->vscratch[VSCRATCH_IOC]) ? value | FPSR_IOC : value;
 }
 
 void fpsr_write(struct cpu *cpu, uint32_t value) {
     cpu->fpsr = value & FPSR_BITS;
-    cpu->vscratch[VSCRATCH_QC] = (struct vreg){{0, 0}};
+    cpu->vscratch[VSCRATCH_QC] = cpu->vscratch[VSCRATCH_IOC] = (struct vreg){{0, 0}};
     load_mxcsr(cpu);
 }
 

@@ -22,8 +22,8 @@
 #define FPSR_BITS (FPSR_IOC | FPSR_DZC | FPSR_OFC | FPSR_UFC | FPSR_IXC | FPSR_IDC | FPSR_QC)
 
 /* cpu->vscratch[VSCRATCH_QC] is not zero when FPSR.QC has to be set: saturating instructions OR
- * into it. */
-enum { VSCRATCH_QC = 3 };
+ * into it. The same for VSCRATCH_IOC and FPSR.IOC. */
+enum { VSCRATCH_IOC = 2, VSCRATCH_QC = 3 };
 
 /* MXCSR's exception masks while guest code runs: all but invalid, see translate/fptrap.c. */
 #define MXCSR_MASKS 0x1f00u

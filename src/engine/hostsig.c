@@ -199,6 +199,11 @@ static void guest_fault(struct thread *t, int sig, const struct guest_siginfo *i
             trap.reg[i] = context_reg(uc, i);
         if (fp_trap_handle(&trap)) {
             uc->rip = trap.host_pc;
+            if (trap.often) { /* out at the next instruction, to have this one translated anew */
+                t->fp_site = trap.pc;
+                __atomic_fetch_or(&t->cpu.pending, PENDING_FP_SITE, __ATOMIC_SEQ_CST);
+                uc->eflags |= EFLAGS_TF;
+            }
             return;
         }
     }

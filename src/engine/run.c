@@ -173,6 +173,10 @@ static void handle_pending(struct thread *t) {
         __atomic_fetch_and(&t->cpu.pending, ~(uint32_t)PENDING_STRICT_FP, __ATOMIC_SEQ_CST);
         cache_set_strict_fp(t);
     }
+    if (t->cpu.pending & PENDING_FP_SITE) {
+        __atomic_fetch_and(&t->cpu.pending, ~(uint32_t)PENDING_FP_SITE, __ATOMIC_SEQ_CST);
+        cache_note_fp_site(t, t->fp_site);
+    }
     if (t->cpu.pending & PENDING_FLUSH)
         forget_host_addresses(t);
     if (t->cpu.pending & PENDING_SIGNAL)

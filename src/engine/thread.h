@@ -52,6 +52,7 @@ struct thread {
     uint64_t forced_pending;         /* sent SIGSEGV/BUS/ILL/FPE/TRAP that the guest blocks */
     uint64_t fault_tag;              /* bits 63..56 of the address the faulting access used */
     uint64_t fault_rax, fault_error; /* the host's RAX and page-fault error code at the fault */
+    guest_addr fp_site;              /* PENDING_FP_SITE: the instruction */
     struct sighand *sighand;         /* linux/signal.h */
     struct guest_siginfo forced_info[32]; /* of forced_pending's signals */
     struct guest_siginfo fault_info;      /* the synchronous signal of EXIT_FAULT */

@@ -21,6 +21,7 @@
 
 enum { VT0 = 13, VT1 = 14 };
 enum { MXCSR_IE = 1, MXCSR_DE = 2, MXCSR_ZE = 4, MXCSR_UE = 16, MXCSR_PE = 32, MXCSR_PM = 0x1000 };
+enum { TRAPS_OFTEN = 50 };
 enum prefix { PN, P66, PF3, PF2 };
 
 struct fxsave {
@@ -343,6 +344,24 @@ static void skip_inexact(struct fp_trap *trap, uint64_t rbp) {
         trap->host_pc += next.length;
 }
 
+/*
+ * Counts the traps at pc; true when there have been as many as make a new translation worthwhile: a
+ * trap takes two microseconds. By hash, whoever comes last has the slot; threads may disturb each
+ * other's counts, which does not matter.
+ */
+static bool count_trap(guest_addr pc) {
+    static struct {
+        guest_addr pc;
+        uint32_t count;
+    } sites[256];
+    unsigned i = (pc >> 2) & 255;
+    if (__atomic_load_n(&sites[i].pc, __ATOMIC_RELAXED) != pc) {
+        __atomic_store_n(&sites[i].pc, pc, __ATOMIC_RELAXED);
+        __atomic_store_n(&sites[i].count, 0, __ATOMIC_RELAXED);
+    }
+    return __atomic_add_fetch(&sites[i].count, 1, __ATOMIC_RELAXED) == TRAPS_OFTEN;
+}
+
 bool fp_trap_handle(struct fp_trap *trap) {
     struct fxsave *f = trap->fpstate;
     uint64_t rbp = *trap->reg[5];
@@ -387,6 +406,7 @@ bool fp_trap_handle(struct fp_trap *trap) {
     } else {
         return false;
     }
+    trap->often = count_trap(trap->pc);
     trap->cpu->fpsr |= env.fpsr;
     /* What traps is counted in cpu->fpsr, and may not be an exception for A64: fpstate.c. */
     f->mxcsr &= ~MXCSR_IE;

@@ -11,6 +11,7 @@ struct fp_trap {
     uint64_t *reg[16]; /* the saved general registers, to be edited */
     uint64_t *eflags;
     struct cpu *cpu;
+    bool often; /* out: this instruction has trapped often, and should be translated otherwise */
 };
 
 /* Completes the instruction by the Arm rules. Returns false when the trap is not one it made. */

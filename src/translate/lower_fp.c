@@ -96,6 +96,10 @@ static bool scalar_op(struct lower *l, uint32_t w, enum x64_vop ss, unsigned dst
 }
 
 static void binary(struct lower *l, uint32_t w, enum x64_vop ss) {
+    if (fp_traps(l)) {
+        emit_helper(l, fp_helper, w, true);
+        return;
+    }
     unsigned d = a64_Rd(w), dst = fp_dst(l, d);
     bool zero = scalar_op(l, w, ss, dst);
     fp_check(l, false, fp_double(w), dst);
@@ -115,7 +119,7 @@ LOWER(FDIV_scalar) {
 }
 
 LOWER(FNMUL_scalar) { /* the sign of a NaN is flipped too */
-    if (fp_strict(l)) {
+    if (fp_strict(l) || fp_traps(l)) {
         emit_helper(l, fp_helper, w, true);
         return;
     }
@@ -139,7 +143,10 @@ static void unary(struct lower *l, uint32_t w, enum x64_vop ss, int imm, x64_rm 
 }
 
 LOWER(FSQRT_scalar) {
-    unary(l, w, V_SQRTSS, -1, vr(a64_Rn(w)));
+    if (fp_traps(l))
+        emit_helper(l, fp_helper, w, true);
+    else
+        unary(l, w, V_SQRTSS, -1, vr(a64_Rn(w)));
 }
 
 /* ROUNDSS's immediate: mode 0 nearest, 1 down, 2 up, 3 zero; 4: MXCSR's; 8: no inexact exception.
@@ -217,6 +224,16 @@ LOWER(FRINTA_scalar) {
     v_finish(l, a64_Rd(w), VT0, fp_bytes(w));
 }
 
+/* Code that jumps here, to `slow`, has the helper do the instruction; the other goes on behind it.
+ */
+static void finish_by_helper(struct lower *l, uint32_t w, struct x64_label *slow,
+                             struct x64_label *done) {
+    x64_jmp(l->a, done);
+    x64_bind(l->a, slow);
+    emit_helper(l, fp_helper, w, true);
+    x64_bind(l->a, done);
+}
+
 /*
  * x86 MIN and MAX return the second operand for two zeros; both orders joined give the zero A64
  * wants. NaNs trap in both; fptrap.c takes the operands of an operation into VT1 as exchanged.
@@ -224,9 +241,18 @@ LOWER(FRINTA_scalar) {
 static void min_max(struct lower *l, uint32_t w, enum x64_vop ss) {
     unsigned n = a64_Rn(w), m = a64_Rm(w), bytes = fp_bytes(w);
     enum x64_vop op = ss + fp_double(w);
+    struct x64_label nan = X64_LABEL, done = X64_LABEL;
+    bool branch = fp_traps(l);
+    if (branch) {
+        flags_clobber(l);
+        x64_v2(l->a, V_UCOMISS + fp_double(w), 16, read_scalar(l, n, VT0, bytes), vr(m));
+        x64_jcc(l->a, CC_P, &nan);
+    }
     v_op(l, op, VT0, read_scalar(l, n, VT0, bytes), vr(m));
     v_op(l, op, VT1, read_scalar(l, m, VT1, bytes), vr(n));
     v_last(l, ss == V_MINSS ? V_POR : V_PAND, a64_Rd(w), VT0, x64_r(VT1), bytes);
+    if (branch)
+        finish_by_helper(l, w, &nan, &done);
 }
 LOWER(FMAX_scalar) {
     min_max(l, w, V_MAXSS);
@@ -252,12 +278,24 @@ static void multiply_add(struct lower *l, uint32_t w, enum x64_vop ss) {
         emit_helper(l, fp_helper, w, true);
         return;
     }
+    bool branch = fp_traps(l);
+    if (branch)
+        flags_clobber(l);
     v_scalar(l, VT0, a64_Ra(w), bytes);
     x64_v3(l->a, ss + fp_double(w), 16, VT0, read_scalar(l, a64_Rn(w), VT1, bytes), vr(a64_Rm(w)));
-    x64_v3_i(l->a, V_CMPSS + fp_double(w), 16, VT1, VT0, x64_r(VT0), 1);
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    if (!branch) {
+        x64_v3_i(l->a, V_CMPSS + fp_double(w), 16, VT1, VT0, x64_r(VT0), 1);
+        v_move(l, dst, VT0);
+        v_commit(l, d, dst);
+        return;
+    }
+    struct x64_label nan = X64_LABEL, done = X64_LABEL;
+    x64_v2(l->a, V_UCOMISS + fp_double(w), 16, VT0, x64_r(VT0));
+    x64_jcc(l->a, CC_P, &nan);
     v_move(l, dst, VT0);
     v_commit(l, d, dst);
+    finish_by_helper(l, w, &nan, &done);
 }
 LOWER(FMADD) {
     multiply_add(l, w, V_VFMADD231SS);
@@ -280,6 +318,13 @@ static void compare(struct lower *l, uint32_t w, enum x64_vop ss, bool zero) {
     if (zero) {
         v_zero(l, VT1);
         m = x64_r(VT1);
+    }
+    if (!fp_strict(l) && ss == V_COMISS && fp_traps(l)) { /* quiet NaNs raise IOC in software */
+        x64_v2(l->a, V_UCOMISS + fp_double(w), 16, n, m);
+        uint32_t ordered = x64_jcc_short(l->a, CC_NP);
+        x64_mov_rm_i(l->a, 1, IOC_ACC, 1);
+        x64_short_bind(l->a, ordered);
+        return;
     }
     if (fp_strict(
             l)) /* a denormal beside a quiet NaN counts: any NaN traps, fptrap.c goes by the word */

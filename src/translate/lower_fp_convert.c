@@ -87,10 +87,11 @@ LOWER(UCVTF_gpr_fix) {
 /* ---- FP to integer ---- */
 
 /*
- * X<d> = unsigned integer of src, by a signed conversion where that does: exponent and sign, taken
- * as one number, are those of 0 <= x < 2^63 (2^32). All else goes to the helper.
+ * X<d> = integer of src towards zero, by a conversion that cannot trap: exponent and sign, taken as
+ * one number, are those of 0 <= x < 2^63 (2^32), or for a signed result the exponent of |x| < 2^63
+ * (2^31). All else goes to the helper.
  */
-static void to_unsigned(struct lower *l, uint32_t w, x64_rm src) {
+static void to_integer_checked(struct lower *l, uint32_t w, bool is_unsigned, x64_rm src) {
     struct x64_asm *a = l->a;
     unsigned d = a64_Rd(w), dst = x_dst(d, RAX);
     bool dbl = fp_double(w), wide = a64_sf(w);
@@ -100,10 +101,18 @@ static void to_unsigned(struct lower *l, uint32_t w, x64_rm src) {
     else
         x64_vst(a, dbl ? V_MOVD64 : V_MOVD32, 16, x64_r(RAX), src.base);
     x64_shift_i(a, SH_SHR, dbl ? 8 : 4, x64_r(RAX), dbl ? 52 : 23);
-    x64_alu_rm_i(a, ALU_CMP, 4, x64_r(RAX), (dbl ? 1023 : 127) + (wide ? 63 : 32));
+    if (!is_unsigned)
+        x64_alu_rm_i(a, ALU_AND, 4, x64_r(RAX), dbl ? 0x7ff : 0xff);
+    x64_alu_rm_i(a, ALU_CMP, 4, x64_r(RAX),
+                 (dbl ? 1023 : 127) + (wide          ? 63
+                                       : is_unsigned ? 32
+                                                     : 31));
     struct x64_label slow = X64_LABEL, done = X64_LABEL;
     x64_jcc(a, CC_AE, &slow);
-    x64_v2(a, dbl ? V_CVTTSD2SI64 : V_CVTTSS2SI64, 16, dst, src);
+    if (is_unsigned)
+        x64_v2(a, dbl ? V_CVTTSD2SI64 : V_CVTTSS2SI64, 16, dst, src);
+    else
+        x64_v2(a, (dbl ? V_CVTTSD2SI32 : V_CVTTSS2SI32) + wide, 16, dst, src);
     x_commit(l, d, dst);
     x64_jmp(a, &done);
     x64_bind(a, &slow);
@@ -121,9 +130,9 @@ static void to_integer(struct lower *l, uint32_t w, bool is_unsigned, unsigned m
         by_helper(l, w);
         return;
     }
-    if (is_unsigned && !a->feat.avx512) {
+    if ((is_unsigned && !a->feat.avx512) || fp_traps(l)) {
         if (mode == 3)
-            to_unsigned(l, w, src);
+            to_integer_checked(l, w, is_unsigned, src);
         else
             by_helper(l, w);
         return;
@@ -188,8 +197,8 @@ LOWER(FCVTZU_gpr_fix) {
 LOWER(FCVT) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0), from = bits(w, 22, 2), to = bits(w, 15, 2);
     x64_rm n = vr(a64_Rn(w));
-    if (from == 3 || to == 3 ||
-        fp_strict(l)) { /* half precision: rounding once, alternative format */
+    if (from == 3 || to == 3 || fp_strict(l) ||
+        fp_traps(l)) { /* half precision: rounding once, alternative format */
         by_helper(l, w);
         return;
     }

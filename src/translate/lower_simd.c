@@ -334,3 +334,7 @@ void fp_check(struct lower *l, bool packed, bool dbl, unsigned reg) {
     if (fp_strict(l))
         v_op_i(l, (packed ? V_CMPPS : V_CMPSS) + dbl, VT2, reg, x64_r(reg), 1);
 }
+
+bool fp_traps(const struct lower *l) {
+    return l->region->fp_traps && l->region->fp_traps(l->pc);
+}

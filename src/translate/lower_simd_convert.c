@@ -160,7 +160,7 @@ static void to_integer(struct lower *l, uint32_t w, enum shape shape, bool is_un
                        unsigned mode) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
     bool dbl = fp_double(w), packed = l->a->feat.avx512 || (!is_unsigned && !dbl);
-    if (fp_strict(l) || mode != 3 || (is_unsigned && !packed)) {
+    if (fp_strict(l) || fp_traps(l) || mode != 3 || (is_unsigned && !packed)) {
         by_helper(l, w);
         return;
     }

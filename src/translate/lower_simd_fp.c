@@ -40,7 +40,17 @@ static void lanes(struct lower *l, uint32_t w, enum x64_vop ss, enum shape shape
     v_op(l, op_of(ss, shape, w), dst, n, source_rm(l, shape, w, a64_Rm(w), VT1));
 }
 
+/* At a site that traps often the helper does it all; true if it did. */
+static bool avoided_trap(struct lower *l, uint32_t w) {
+    if (!fp_traps(l))
+        return false;
+    by_helper(l, w);
+    return true;
+}
+
 static void arithmetic(struct lower *l, uint32_t w, enum x64_vop ss, enum shape shape) {
+    if (avoided_trap(l, w))
+        return;
     unsigned d = a64_Rd(w), dst = fp_dst(l, d);
     lanes(l, w, ss, shape, dst);
     fp_check(l, shape == VECTOR, fp_double(w), dst);
@@ -66,6 +76,8 @@ LOWER(FMULX_scalar) {
 }
 
 static void difference(struct lower *l, uint32_t w, enum shape shape) {
+    if (avoided_trap(l, w))
+        return;
     lanes(l, w, V_SUBSS, shape, VT0);
     fp_check(l, shape == VECTOR, fp_double(w), VT0);
     v_last(l, V_PAND, a64_Rd(w), VT0,
@@ -88,6 +100,8 @@ static void finish_min_max(struct lower *l, enum x64_vop ss, enum x64_vop op, un
 }
 
 static void min_max(struct lower *l, uint32_t w, enum x64_vop ss) {
+    if (avoided_trap(l, w))
+        return;
     v_move(l, VT0, v_read_folded(l, w, a64_Rn(w), VT0));
     v_move(l, VT1, v_read_folded(l, w, a64_Rm(w), VT1));
     finish_min_max(l, ss, op_of(ss, VECTOR, w), a64_Rd(w), v_bytes(w));
@@ -119,12 +133,16 @@ static void pairs(struct lower *l, uint32_t w) {
     v_unzip(l, size, true, VT1, n, m);
 }
 LOWER(FADDP_vec) {
+    if (avoided_trap(l, w))
+        return;
     pairs(l, w);
     x64_v3(l->a, op_of(V_ADDSS, VECTOR, w), 16, VT0, VT0, x64_r(VT1));
     fp_check(l, true, fp_double(w), VT0);
     v_finish(l, a64_Rd(w), VT0, v_bytes(w));
 }
 static void min_max_pairs(struct lower *l, uint32_t w, enum x64_vop ss) {
+    if (avoided_trap(l, w))
+        return;
     pairs(l, w);
     finish_min_max(l, ss, op_of(ss, VECTOR, w), a64_Rd(w), v_bytes(w));
 }
@@ -147,12 +165,16 @@ static void scalar_pair(struct lower *l, uint32_t w) {
     v_copy(l, VT0, a64_Rn(w));
 }
 LOWER(FADDP_scalar) {
+    if (avoided_trap(l, w))
+        return;
     scalar_pair(l, w);
     x64_v3(l->a, op_of(V_ADDSS, SCALAR, w), 16, VT0, VT0, x64_r(VT1));
     fp_check(l, false, fp_double(w), VT0);
     v_finish(l, a64_Rd(w), VT0, fp_bytes(w));
 }
 static void min_max_scalar_pair(struct lower *l, uint32_t w, enum x64_vop ss) {
+    if (avoided_trap(l, w))
+        return;
     scalar_pair(l, w);
     finish_min_max(l, ss, op_of(ss, SCALAR, w), a64_Rd(w), fp_bytes(w));
 }
@@ -191,6 +213,8 @@ static void element(struct lower *l, uint32_t w, unsigned scratch) {
 }
 
 static void multiply_element(struct lower *l, uint32_t w, enum shape shape) {
+    if (avoided_trap(l, w))
+        return;
     unsigned d = a64_Rd(w), dst = fp_dst(l, d);
     element(l, w, VT1);
     v_op(l, op_of(V_MULSS, shape, w), dst, source(l, shape, w, a64_Rn(w), VT0), x64_r(VT1));
@@ -214,8 +238,29 @@ LOWER(FMULX_elem_scalar) {
 
 /* The NaN check of lower_fp.c on VT0, which then becomes V<d>. */
 static void finish_checked(struct lower *l, uint32_t w, enum shape shape) {
-    x64_v3_i(l->a, op_of(V_CMPSS, shape, w), 16, VT2, VT0, x64_r(VT0), 1);
+    struct x64_asm *a = l->a;
+    enum x64_vop compare = op_of(V_CMPSS, shape, w);
+    if (!fp_traps(l)) {
+        x64_v3_i(a, compare, 16, VT2, VT0, x64_r(VT0), 1);
+        v_finish(l, a64_Rd(w), VT0, result_bytes(shape, w));
+        return;
+    }
+    struct x64_label nan = X64_LABEL, done = X64_LABEL;
+    flags_clobber(l);
+    if (shape == SCALAR) {
+        x64_v2(a, V_UCOMISS + fp_double(w), 16, VT0, x64_r(VT0));
+        x64_jcc(a, CC_P, &nan);
+    } else {
+        x64_v3_i(a, compare, 16, VT2, VT0, x64_r(VT0), 3); /* unordered, quietly */
+        x64_v2(a, V_MOVMSKPS, 16, RAX, x64_r(VT2));
+        x64_test_rm_r(a, 4, x64_r(RAX), RAX);
+        x64_jcc(a, CC_NE, &nan);
+    }
     v_finish(l, a64_Rd(w), VT0, result_bytes(shape, w));
+    x64_jmp(a, &done);
+    x64_bind(a, &nan);
+    by_helper(l, w);
+    x64_bind(a, &done);
 }
 
 /* VT0 = VT0 +- V<n> * m */
@@ -319,7 +364,21 @@ static void compare(struct lower *l, uint32_t w, enum shape shape, uint8_t predi
         by_helper(l, w);
         return;
     }
-    v_op_i(l, op_of(V_CMPSS, shape, w), dst, a, b, predicate);
+    enum x64_vop op = op_of(V_CMPSS, shape, w);
+    if (predicate != CMP_EQ && fp_traps(l)) {
+        if (fp_strict(l) || !l->a->feat.avx) {
+            by_helper(l, w);
+            return;
+        }
+        x64_v3_i(l->a, op, 16, VT2, a, b,
+                 3); /* unordered, quietly: IOC; then the quiet predicate */
+        if (shape == SCALAR)
+            v_op(l, V_PAND, VT2, VT2, v_const(l, ~0ull >> (fp_double(w) ? 0 : 32), 0));
+        x64_v3(l->a, V_POR, 16, VT2, VT2, IOC_ACC);
+        x64_vst(l->a, V_MOVAPS, 16, IOC_ACC, VT2);
+        predicate += 0x10;
+    }
+    v_op_i(l, op, dst, a, b, predicate);
     v_finish(l, d, dst, result_bytes(shape, w));
 }
 static void compare_regs(struct lower *l, uint32_t w, enum shape shape, uint8_t predicate,
@@ -417,6 +476,8 @@ LOWER(FNEG_vec) {
     v_finish(l, d, dst, v_bytes(w));
 }
 LOWER(FSQRT_vec) {
+    if (avoided_trap(l, w))
+        return;
     unsigned d = a64_Rd(w), dst = fp_dst(l, d);
     x64_v2(l->a, V_SQRTPS + fp_double(w), 16, dst, source_rm(l, VECTOR, w, a64_Rn(w), VT0));
     fp_check(l, true, fp_double(w), dst);
