@@ -470,8 +470,10 @@ bool cache_is_fp_site(guest_addr pc) {
 
 void cache_note_fp_site(struct thread *t, guest_addr pc) {
     lock_acquire(&engine_lock);
-    *fp_site_slot(pc) = pc;
-    invalidate_locked(t, pc, pc + 4, true);
+    if (!cache_is_fp_site(pc)) {
+        *fp_site_slot(pc) = pc;
+        invalidate_locked(t, pc, pc + 4, true);
+    }
     lock_release(&engine_lock);
 }
 

@@ -359,7 +359,10 @@ static bool count_trap(guest_addr pc) {
         __atomic_store_n(&sites[i].pc, pc, __ATOMIC_RELAXED);
         __atomic_store_n(&sites[i].count, 0, __ATOMIC_RELAXED);
     }
-    return __atomic_add_fetch(&sites[i].count, 1, __ATOMIC_RELAXED) == TRAPS_OFTEN;
+    if (__atomic_add_fetch(&sites[i].count, 1, __ATOMIC_RELAXED) < TRAPS_OFTEN)
+        return false;
+    __atomic_store_n(&sites[i].count, 0, __ATOMIC_RELAXED); /* once more, should this one be missed */
+    return true;
 }
 
 bool fp_trap_handle(struct fp_trap *trap) {
