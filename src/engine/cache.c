@@ -459,19 +459,21 @@ void cache_mask_tags(struct thread *t, guest_addr pc) {
 
 /* ---- FP instructions that trap often ---- */
 
-/* By hash; of two that collide, the earlier one is forgotten and will be noted again. */
+/* By hash; of two that collide, the earlier one is forgotten and will be noted again. Bit 0: level 2. */
 static guest_addr *fp_site_slot(guest_addr pc) {
     return &cache.fp_sites[(pc >> 2) & (FP_SITES - 1)];
 }
 
-bool cache_is_fp_site(guest_addr pc) {
-    return *fp_site_slot(pc) == pc;
+unsigned cache_fp_site(guest_addr pc) {
+    guest_addr site = *fp_site_slot(pc);
+    return (site & ~1ull) == pc ? 1 + (site & 1) : 0;
 }
 
 void cache_note_fp_site(struct thread *t, guest_addr pc) {
     lock_acquire(&engine_lock);
-    if (!cache_is_fp_site(pc)) {
-        *fp_site_slot(pc) = pc;
+    unsigned level = cache_fp_site(pc);
+    if (level < 2) {
+        *fp_site_slot(pc) = pc | level;
         invalidate_locked(t, pc, pc + 4, true);
     }
     lock_release(&engine_lock);
@@ -509,7 +511,7 @@ void cache_init(uint64_t bytes) {
     cache.builder->executable = exec_map_has;
     cache.builder->read_code = read_code;
     cache.builder->masks_tags = cache_masks_tags;
-    cache.builder->fp_traps = cache_is_fp_site;
+    cache.builder->fp_traps = cache_fp_site;
     cache.builder->constant = pool_constant;
     cache.builder->image_base = image_self();
     cache.builder->in_vdso = engine_hooks.in_vdso;

@@ -49,8 +49,8 @@ void cache_invalidate_pages(struct thread *t, guest_addr start, uint64_t bytes);
 /* From now on translations mind FPCR.DN and FZ; those that do not are dropped. */
 void cache_set_strict_fp(struct thread *t);
 bool cache_is_strict_fp(void);
-/* The FP instruction at pc trapped often: its translation must avoid that. */
-bool cache_is_fp_site(guest_addr pc);
+/* The FP instruction at pc trapped often: its translation must avoid that. 0: it did not; 2: it did even so. */
+unsigned cache_fp_site(guest_addr pc);
 void cache_note_fp_site(struct thread *t, guest_addr pc);
 /* The access at pc uses tagged addresses: its translation must mask them. */
 bool cache_masks_tags(guest_addr pc);

@@ -274,7 +274,7 @@ LOWER(FMINNM_scalar) {
  */
 static void multiply_add(struct lower *l, uint32_t w, enum x64_vop ss) {
     unsigned bytes = fp_bytes(w);
-    if (!l->a->feat.fma) {
+    if (!l->a->feat.fma || fp_traps(l) > 1) {
         emit_helper(l, fp_helper, w, true);
         return;
     }

@@ -335,6 +335,6 @@ void fp_check(struct lower *l, bool packed, bool dbl, unsigned reg) {
         v_op_i(l, (packed ? V_CMPPS : V_CMPSS) + dbl, VT2, reg, x64_r(reg), 1);
 }
 
-bool fp_traps(const struct lower *l) {
-    return l->region->fp_traps && l->region->fp_traps(l->pc);
+unsigned fp_traps(const struct lower *l) {
+    return l->region->fp_traps ? l->region->fp_traps(l->pc) : 0;
 }

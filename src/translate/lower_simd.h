@@ -118,8 +118,9 @@ void fp_check(struct lower *l, bool packed, bool dbl, unsigned reg);
 /*
  * Has this instruction trapped often, for NaNs or numbers out of range? Then it is lowered so that
  * those do not trap, by a branch to the helper or an IOC of its own, or by the helper altogether.
+ * 2: and trapped often nevertheless, so that only the helper will do.
  */
-bool fp_traps(const struct lower *l);
+unsigned fp_traps(const struct lower *l);
 #define IOC_ACC x64_m(RBP, CPU_OFFSET(vscratch[VSCRATCH_IOC]))
 /* dst = src rounded to an integral value, ties away from zero, without exceptions but that of a
  * signalling NaN. Uses all scratch registers; dst is VT0, src is none of them. */

@@ -271,7 +271,7 @@ static void multiply_add(struct lower *l, uint32_t w, bool subtract, enum shape 
 
 static void multiply_add_insn(struct lower *l, uint32_t w, bool subtract, enum shape shape,
                               bool by_element) {
-    if (!l->a->feat.fma) {
+    if (!l->a->feat.fma || fp_traps(l) > 1) {
         by_helper(l, w);
         return;
     }
@@ -306,7 +306,7 @@ LOWER(FMLS_elem_scalar) {
 }
 
 static void recip_step(struct lower *l, uint32_t w, enum shape shape) { /* 2 - n * m */
-    if (!l->a->feat.fma) {
+    if (!l->a->feat.fma || fp_traps(l) > 1) {
         by_helper(l, w);
         return;
     }
@@ -366,7 +366,7 @@ static void compare(struct lower *l, uint32_t w, enum shape shape, uint8_t predi
     }
     enum x64_vop op = op_of(V_CMPSS, shape, w);
     if (predicate != CMP_EQ && fp_traps(l)) {
-        if (fp_strict(l) || !l->a->feat.avx) {
+        if (fp_strict(l) || !l->a->feat.avx || fp_traps(l) > 1) {
             by_helper(l, w);
             return;
         }

@@ -109,7 +109,7 @@ struct region_builder {
     uint32_t chunk[64];
 
     /* given by the engine */
-    bool (*fp_traps)(guest_addr pc); /* has this FP instruction trapped often? NULL: none */
+    unsigned (*fp_traps)(guest_addr pc); /* has this FP instruction trapped often? NULL: none */
     bool strict_fp;     /* some thread has set FPCR.DN or FZ: see lower_fp.c */
     bool precise_flags; /* a fault shows NZCV even where it is dead */
     bool (*executable)(guest_addr pc);
