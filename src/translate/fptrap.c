@@ -284,6 +284,18 @@ static bool execute_whole(struct fp_trap *trap, struct fxsave *f, struct fp_env 
 
 static bool is_whole(enum a64_op op) {
     switch (op) {
+    case A64_FCVTNS_vec:
+    case A64_FCVTNU_vec:
+    case A64_FCVTMS_vec:
+    case A64_FCVTMU_vec:
+    case A64_FCVTPS_vec:
+    case A64_FCVTPU_vec:
+    case A64_FCVTNS_scalar:
+    case A64_FCVTNU_scalar:
+    case A64_FCVTMS_scalar:
+    case A64_FCVTMU_scalar:
+    case A64_FCVTPS_scalar:
+    case A64_FCVTPU_scalar:
     case A64_FMADD:
     case A64_FMSUB:
     case A64_FNMADD:
@@ -340,7 +352,7 @@ static bool is_compare(enum a64_op op) {
 static void skip_inexact(struct fp_trap *trap, uint64_t rbp) {
     struct host_insn next;
     if (decode_host((const uint8_t *)trap->host_pc, rbp, &next) && next.map == 3 &&
-        (next.opcode == 0x0a || next.opcode == 0x0b) && next.reg == VT1)
+        next.opcode >= 0x08 && next.opcode <= 0x0b && next.reg == VT1)
         trap->host_pc += next.length;
 }
 
@@ -361,7 +373,8 @@ static bool count_trap(guest_addr pc) {
     }
     if (__atomic_add_fetch(&sites[i].count, 1, __ATOMIC_RELAXED) < TRAPS_OFTEN)
         return false;
-    __atomic_store_n(&sites[i].count, 0, __ATOMIC_RELAXED); /* once more, should this one be missed */
+    __atomic_store_n(&sites[i].count, 0,
+                     __ATOMIC_RELAXED); /* once more, should this one be missed */
     return true;
 }
 
@@ -378,10 +391,11 @@ bool fp_trap_handle(struct fp_trap *trap) {
     load_operands(&h, f, &o);
     trap->host_pc += h.length;
     bool check = h.map == 1 && h.opcode == 0xc2 && !is_compare(op);
-    if (check || is_whole(op)) {
+    if (check || (is_whole(op) && h.map != 3)) {
         unsigned to = check ? h.rm : h.reg;
         if (!execute_whole(trap, f, &env, w, &f->xmm[to]))
             return false;
+        skip_inexact(trap, rbp);
     } else if (h.map == 1 && (h.opcode == 0x2e || h.opcode == 0x2f)) {
         uint64_t a = lane(&f->xmm[h.reg], o.t, 0);
         bool quiet = op == A64_FCMP || op == A64_FCMP_zero || op == A64_FCCMP;

@@ -385,18 +385,34 @@ LOWER(FCCMPE) {
     conditional_compare(l, w, V_COMISS);
 }
 
+/* By CMOV, for the choice is often not predictable. Two conditions of which either is enough take
+ * two of them. */
 LOWER(FCSEL) {
-    unsigned d = a64_Rd(w), bytes = fp_bytes(w);
-    struct x64_label done = X64_LABEL;
+    struct x64_asm *a = l->a;
+    unsigned d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w), bytes = fp_bytes(w), dst = v_dst(d, VT0);
     struct cond c = flags_cond(l, bits(w, 12, 4));
-    v_scalar(l, VT0, a64_Rn(w), bytes);
-    if (c.join != COND_ALWAYS) {
-        cond_jump(l, c, &done);
-        v_scalar(l, VT0, a64_Rm(w), bytes);
-        x64_bind(l->a, &done);
+    if (c.join == COND_ALWAYS) {
+        v_scalar(l, dst, n, bytes);
+        v_commit(l, d, dst);
+        return;
     }
-    unsigned dst = v_dst(d, VT0);
-    v_move(l, dst, VT0);
+    if (c.join == COND_AND) { /* not both: the other one */
+        c = (struct cond){x64_cc_not(c.cc), x64_cc_not(c.cc2), COND_OR};
+        n = a64_Rm(w);
+        m = a64_Rn(w);
+    }
+    enum x64_vop move = bytes == 8 ? V_MOVD64 : V_MOVD32;
+    x64_rm chosen = vr(n);
+    if (v_pinned(m))
+        x64_vst(a, move, 16, x64_r(RAX), host_v[m]);
+    else
+        x64_mov_r_rm(a, bytes, RAX, vr(m));
+    if (v_pinned(n)) {
+        x64_vst(a, move, 16, x64_r(RCX), host_v[n]);
+        chosen = x64_r(RCX);
+    }
+    cond_move(l, c, bytes, RAX, chosen);
+    x64_v2(a, move, 16, dst, x64_r(RAX));
     v_commit(l, d, dst);
 }
 

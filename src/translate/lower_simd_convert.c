@@ -155,12 +155,14 @@ static void to_signed64(struct lower *l, uint32_t w, enum shape shape) {
     v_finish(l, a64_Rd(w), VT0, 16);
 }
 
-/* mode: ROUNDPS's, 4: ties away. */
+/*
+ * mode: ROUNDPS's, 4: ties away. Other modes than towards zero round first; a second rounding, into
+ * VT1 as fptrap.c knows, raises inexact.
+ */
 static void to_integer(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned,
                        unsigned mode) {
-    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
     bool dbl = fp_double(w), packed = l->a->feat.avx512 || (!is_unsigned && !dbl);
-    if (fp_strict(l) || fp_traps(l) || mode != 3 || (is_unsigned && !packed)) {
+    if (fp_strict(l) || fp_traps(l) || mode == 4 || (!packed && (is_unsigned || mode != 3))) {
         by_helper(l, w);
         return;
     }
@@ -170,8 +172,17 @@ static void to_integer(struct lower *l, uint32_t w, enum shape shape, bool is_un
     }
     enum x64_vop op =
         is_unsigned ? (dbl ? V_VCVTTPD2UQQ : V_VCVTTPS2UDQ) : (dbl ? V_VCVTTPD2QQ : V_CVTTPS2DQ);
-    x64_v2(l->a, op, 16, dst, source(l, w, shape));
-    v_finish(l, d, dst, result_bytes(shape, w));
+    x64_rm src = source(l, w, shape);
+    if (mode == 3) {
+        unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+        x64_v2(l->a, op, 16, dst, src);
+        v_finish(l, d, dst, result_bytes(shape, w));
+        return;
+    }
+    x64_v2_i(l->a, V_ROUNDPS + dbl, 16, VT2, src, (uint8_t)(8 | mode));
+    x64_v2(l->a, op, 16, VT2, x64_r(VT2));
+    x64_v2_i(l->a, V_ROUNDPS + dbl, 16, VT1, src, (uint8_t)mode);
+    v_finish(l, a64_Rd(w), VT2, result_bytes(shape, w));
 }
 #define TO_INTEGER(letter, mode)               \
     LOWER(FCVT##letter##S_vec) {               \
