@@ -8,8 +8,12 @@
  */
 #include "base/hostcall.h"
 #include "engine/fpstate.h"
+#include "engine/thread.h"
+#include "loader/vdso/hypercall.h"
 #include "translate/idregs.h"
 #include "translate/lower_int.h"
+
+#include <linux/time.h>
 
 #define SCRATCH(i) x64_m(RBP, CPU_OFFSET(scratch) + 8 * (i))
 
@@ -169,12 +173,20 @@ static uint64_t get_x(const struct cpu *cpu, uint64_t w) {
     return a64_Rt((uint32_t)w) == XZR ? 0 : cpu->x[a64_Rt((uint32_t)w)];
 }
 
+/* The counter is CLOCK_MONOTONIC, read as the guest's vDSO reads it: without a system call. */
 static void read_counter(struct cpu *cpu, uint64_t w) {
+    uint64_t x0 = cpu->x[0], x2 = cpu->x[2], x3 = cpu->x[3];
+    cpu->x[0] = CLOCK_MONOTONIC;
+    engine_hooks.vdso_call(cpu, HYPERCALL_CLOCK_GETTIME);
     struct {
-        int64_t seconds, nanoseconds;
-    } now = {0, 0};
-    hostcall(__NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &now);
-    set_x(cpu, w, (uint64_t)now.seconds * GUEST_CNTFRQ + (uint64_t)now.nanoseconds);
+        uint64_t seconds, nanoseconds;
+    } now = {cpu->x[2], cpu->x[3]};
+    if (cpu->x[0] != 0)
+        hostcall(__NR_clock_gettime, CLOCK_MONOTONIC, &now);
+    cpu->x[0] = x0;
+    cpu->x[2] = x2;
+    cpu->x[3] = x3;
+    set_x(cpu, w, now.seconds * GUEST_CNTFRQ + now.nanoseconds);
 }
 
 LOWER(MRS_CNTVCT_EL0) {
