@@ -207,7 +207,10 @@ void flags_clobber(struct lower *l) {
     if (l->flags_live)
         flags_save(l);
     l->flags = FLAGS_NONE;
-    mark_boundary(l); /* a fault further on must not look for NZCV in EFLAGS */
+    /* A fault further on must not look for NZCV in EFLAGS. An instruction that reads them (ADCS)
+     * has them there still, perhaps nowhere else, and none of those can fault. */
+    if (!(a64_rows[l->insn->op].properties & A64_READS_NZCV))
+        mark_boundary(l);
 }
 
 void flags_set(struct lower *l, enum flags_kind kind) {
