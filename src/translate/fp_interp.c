@@ -390,31 +390,31 @@ static bool unary(struct context *c, uint64_t a, uint64_t *result) {
     case A64_FRINTN_scalar_h:
     case A64_FRINTN_vec:
     case A64_FRINTN_vec_h:
-        *result = fp_round_int(env, t, a, FP_TIEEVEN, false);
+        *result = fp_round_int(env, t, a, ROUND_TIEEVEN, false);
         return true;
     case A64_FRINTP_scalar:
     case A64_FRINTP_scalar_h:
     case A64_FRINTP_vec:
     case A64_FRINTP_vec_h:
-        *result = fp_round_int(env, t, a, FP_POSINF, false);
+        *result = fp_round_int(env, t, a, ROUND_POSINF, false);
         return true;
     case A64_FRINTM_scalar:
     case A64_FRINTM_scalar_h:
     case A64_FRINTM_vec:
     case A64_FRINTM_vec_h:
-        *result = fp_round_int(env, t, a, FP_NEGINF, false);
+        *result = fp_round_int(env, t, a, ROUND_NEGINF, false);
         return true;
     case A64_FRINTZ_scalar:
     case A64_FRINTZ_scalar_h:
     case A64_FRINTZ_vec:
     case A64_FRINTZ_vec_h:
-        *result = fp_round_int(env, t, a, FP_ZERO, false);
+        *result = fp_round_int(env, t, a, ROUND_ZERO, false);
         return true;
     case A64_FRINTA_scalar:
     case A64_FRINTA_scalar_h:
     case A64_FRINTA_vec:
     case A64_FRINTA_vec_h:
-        *result = fp_round_int(env, t, a, FP_TIEAWAY, false);
+        *result = fp_round_int(env, t, a, ROUND_TIEAWAY, false);
         return true;
     case A64_FRINTX_scalar:
     case A64_FRINTX_scalar_h:
@@ -430,7 +430,7 @@ static bool unary(struct context *c, uint64_t a, uint64_t *result) {
         return true;
     case A64_FRINT32Z_scalar:
     case A64_FRINT32Z_vec:
-        *result = fp_round_int_n(env, t, a, FP_ZERO, 32);
+        *result = fp_round_int_n(env, t, a, ROUND_ZERO, 32);
         return true;
     case A64_FRINT32X_scalar:
     case A64_FRINT32X_vec:
@@ -438,7 +438,7 @@ static bool unary(struct context *c, uint64_t a, uint64_t *result) {
         return true;
     case A64_FRINT64Z_scalar:
     case A64_FRINT64Z_vec:
-        *result = fp_round_int_n(env, t, a, FP_ZERO, 64);
+        *result = fp_round_int_n(env, t, a, ROUND_ZERO, 64);
         return true;
     case A64_FRINT64X_scalar:
     case A64_FRINT64X_vec:
@@ -481,7 +481,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTNS_vec_h:
     case A64_FCVTNS_gpr:
     case A64_FCVTNS_gpr_h:
-        *k = (struct conversion){TO_INTEGER, false, FP_TIEEVEN};
+        *k = (struct conversion){TO_INTEGER, false, ROUND_TIEEVEN};
         return true;
     case A64_FCVTNU_scalar:
     case A64_FCVTNU_scalar_h:
@@ -489,7 +489,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTNU_vec_h:
     case A64_FCVTNU_gpr:
     case A64_FCVTNU_gpr_h:
-        *k = (struct conversion){TO_INTEGER, true, FP_TIEEVEN};
+        *k = (struct conversion){TO_INTEGER, true, ROUND_TIEEVEN};
         return true;
     case A64_FCVTPS_scalar:
     case A64_FCVTPS_scalar_h:
@@ -497,7 +497,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTPS_vec_h:
     case A64_FCVTPS_gpr:
     case A64_FCVTPS_gpr_h:
-        *k = (struct conversion){TO_INTEGER, false, FP_POSINF};
+        *k = (struct conversion){TO_INTEGER, false, ROUND_POSINF};
         return true;
     case A64_FCVTPU_scalar:
     case A64_FCVTPU_scalar_h:
@@ -505,7 +505,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTPU_vec_h:
     case A64_FCVTPU_gpr:
     case A64_FCVTPU_gpr_h:
-        *k = (struct conversion){TO_INTEGER, true, FP_POSINF};
+        *k = (struct conversion){TO_INTEGER, true, ROUND_POSINF};
         return true;
     case A64_FCVTMS_scalar:
     case A64_FCVTMS_scalar_h:
@@ -513,7 +513,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTMS_vec_h:
     case A64_FCVTMS_gpr:
     case A64_FCVTMS_gpr_h:
-        *k = (struct conversion){TO_INTEGER, false, FP_NEGINF};
+        *k = (struct conversion){TO_INTEGER, false, ROUND_NEGINF};
         return true;
     case A64_FCVTMU_scalar:
     case A64_FCVTMU_scalar_h:
@@ -521,7 +521,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTMU_vec_h:
     case A64_FCVTMU_gpr:
     case A64_FCVTMU_gpr_h:
-        *k = (struct conversion){TO_INTEGER, true, FP_NEGINF};
+        *k = (struct conversion){TO_INTEGER, true, ROUND_NEGINF};
         return true;
     case A64_FCVTZS_scalar:
     case A64_FCVTZS_scalar_h:
@@ -535,7 +535,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTZS_gpr_h:
     case A64_FCVTZS_gpr_fix:
     case A64_FCVTZS_gpr_fix_h:
-        *k = (struct conversion){TO_INTEGER, false, FP_ZERO};
+        *k = (struct conversion){TO_INTEGER, false, ROUND_ZERO};
         return true;
     case A64_FCVTZU_scalar:
     case A64_FCVTZU_scalar_h:
@@ -549,7 +549,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTZU_gpr_h:
     case A64_FCVTZU_gpr_fix:
     case A64_FCVTZU_gpr_fix_h:
-        *k = (struct conversion){TO_INTEGER, true, FP_ZERO};
+        *k = (struct conversion){TO_INTEGER, true, ROUND_ZERO};
         return true;
     case A64_FCVTAS_scalar:
     case A64_FCVTAS_scalar_h:
@@ -557,7 +557,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTAS_vec_h:
     case A64_FCVTAS_gpr:
     case A64_FCVTAS_gpr_h:
-        *k = (struct conversion){TO_INTEGER, false, FP_TIEAWAY};
+        *k = (struct conversion){TO_INTEGER, false, ROUND_TIEAWAY};
         return true;
     case A64_FCVTAU_scalar:
     case A64_FCVTAU_scalar_h:
@@ -565,7 +565,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_FCVTAU_vec_h:
     case A64_FCVTAU_gpr:
     case A64_FCVTAU_gpr_h:
-        *k = (struct conversion){TO_INTEGER, true, FP_TIEAWAY};
+        *k = (struct conversion){TO_INTEGER, true, ROUND_TIEAWAY};
         return true;
     case A64_SCVTF_scalar:
     case A64_SCVTF_scalar_h:
@@ -579,7 +579,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_SCVTF_gpr_h:
     case A64_SCVTF_gpr_fix:
     case A64_SCVTF_gpr_fix_h:
-        *k = (struct conversion){FROM_INTEGER, false, FP_ZERO};
+        *k = (struct conversion){FROM_INTEGER, false, ROUND_ZERO};
         return true;
     case A64_UCVTF_scalar:
     case A64_UCVTF_scalar_h:
@@ -593,7 +593,7 @@ static bool conversion_of(enum a64_op op, struct conversion *k) {
     case A64_UCVTF_gpr_h:
     case A64_UCVTF_gpr_fix:
     case A64_UCVTF_gpr_fix_h:
-        *k = (struct conversion){FROM_INTEGER, true, FP_ZERO};
+        *k = (struct conversion){FROM_INTEGER, true, ROUND_ZERO};
         return true;
     default:
         return false;
@@ -663,7 +663,7 @@ static bool convert_precision(struct context *c) {
     case A64_FCVTN: {
         struct vreg source = *reg_n(c);
         if (c->op == A64_FCVTXN_vec)
-            r = FP_ODD;
+            r = ROUND_ODD;
         if (high)
             c->result->d[0] = c->cpu->v[a64_Rd(c->w)].d[0];
         for (unsigned i = 0; i < n; i++)
@@ -673,7 +673,7 @@ static bool convert_precision(struct context *c) {
     }
     case A64_FCVTXN_scalar:
         set_lane(c->result, FP_SINGLE, 0,
-                 fp_convert(c->env, FP_DOUBLE, FP_SINGLE, lane(reg_n(c), FP_DOUBLE, 0), FP_ODD));
+                 fp_convert(c->env, FP_DOUBLE, FP_SINGLE, lane(reg_n(c), FP_DOUBLE, 0), ROUND_ODD));
         return true;
     default:
         return false;

@@ -233,7 +233,8 @@ static bool arithmetic(const struct host_insn *h, struct fp_env *env, enum a64_o
 
 static bool lanes_in_place(const struct host_insn *h, struct fp_env *env, enum a64_op op,
                            const struct operands *o, struct vreg *result) {
-    static const enum fp_rounding rounding[4] = {FP_TIEEVEN, FP_NEGINF, FP_POSINF, FP_ZERO};
+    static const enum fp_rounding rounding[4] = {ROUND_TIEEVEN, ROUND_NEGINF, ROUND_POSINF,
+                                                 ROUND_ZERO};
     *result = o->a; /* the lanes above a scalar */
     for (unsigned i = 0; i < o->lanes; i++) {
         uint64_t a = lane(&o->a, o->t, i), b = lane(&o->b, o->t, i), r;
@@ -262,9 +263,9 @@ static void convert_precision(const struct host_insn *h, struct fp_env *env,
 static void convert_packed(struct fp_env *env, const struct operands *o, bool is_unsigned,
                            struct vreg *result) {
     for (unsigned i = 0; i < o->lanes; i++)
-        set_lane(
-            result, o->t, i,
-            fp_to_fixed(env, o->t, lane(&o->b, o->t, i), 0, fp_width(o->t), is_unsigned, FP_ZERO));
+        set_lane(result, o->t, i,
+                 fp_to_fixed(env, o->t, lane(&o->b, o->t, i), 0, fp_width(o->t), is_unsigned,
+                             ROUND_ZERO));
 }
 
 static void set_compare_flags(struct fp_trap *trap, int order) {
@@ -403,7 +404,7 @@ bool fp_trap_handle(struct fp_trap *trap) {
     } else if (h.map == 1 && (h.opcode == 0x2c || (h.opcode == 0x78 && o.lanes == 1))) {
         unsigned width = h.w ? 64 : 32;
         *trap->reg[h.reg] =
-            fp_to_fixed(&env, o.t, lane(&o.b, o.t, 0), 0, width, h.opcode == 0x78, FP_ZERO);
+            fp_to_fixed(&env, o.t, lane(&o.b, o.t, 0), 0, width, h.opcode == 0x78, ROUND_ZERO);
         skip_inexact(trap, rbp);
     } else if (h.map == 1 && h.opcode == 0x5b) { /* F3: CVTTPS2DQ */
         o.t = FP_SINGLE;

@@ -154,25 +154,25 @@ static uint64_t round_mode(struct fp_env *env, enum fp_type t, bool sign, int ex
         env->fpsr |= FPSR_UFC;
     bool up = false, to_infinity = false;
     switch (r) {
-    case FP_TIEEVEN:
+    case ROUND_TIEEVEN:
         up = lost > 1ull << 63 || (lost == 1ull << 63 && (kept & 1));
         to_infinity = true;
         break;
-    case FP_TIEAWAY:
+    case ROUND_TIEAWAY:
         up = lost >= 1ull << 63;
         to_infinity = true;
         break;
-    case FP_POSINF:
+    case ROUND_POSINF:
         up = lost && !sign;
         to_infinity = !sign;
         break;
-    case FP_NEGINF:
+    case ROUND_NEGINF:
         up = lost && sign;
         to_infinity = sign;
         break;
-    case FP_ZERO:
+    case ROUND_ZERO:
         break;
-    case FP_ODD:
+    case ROUND_ODD:
         kept |= lost != 0;
         break;
     }
@@ -219,7 +219,7 @@ static uint64_t round_wide(struct fp_env *env, enum fp_type t, bool sign, int ex
 }
 
 static uint64_t zero_sum(struct fp_env *env, enum fp_type t) {
-    return signed_bits(t, fp_rounding_mode(env) == FP_NEGINF, 0);
+    return signed_bits(t, fp_rounding_mode(env) == ROUND_NEGINF, 0);
 }
 
 /* Sum of two non-zero terms given as wide significands with bit 126 the highest that can be set. */
@@ -497,16 +497,16 @@ static u128 to_integer(const struct unpacked *u, int fbits, enum fp_rounding r, 
     *inexact = rest != 0;
     bool up = false;
     switch (r) {
-    case FP_TIEEVEN:
+    case ROUND_TIEEVEN:
         up = rest > half || (rest == half && (whole & 1));
         break;
-    case FP_TIEAWAY:
+    case ROUND_TIEAWAY:
         up = rest >= half;
         break;
-    case FP_POSINF:
+    case ROUND_POSINF:
         up = rest && !u->sign;
         break;
-    case FP_NEGINF:
+    case ROUND_NEGINF:
         up = rest && u->sign;
         break;
     default:
@@ -575,7 +575,7 @@ uint64_t fp_round_int(struct fp_env *env, enum fp_type t, uint64_t a, enum fp_ro
     struct unpacked v;
     normalise(&v, m, 63);
     struct fp_env quiet = {0, 0};
-    return round_mode(&quiet, t, u.sign, v.exponent, v.mant, FP_TIEEVEN, false);
+    return round_mode(&quiet, t, u.sign, v.exponent, v.mant, ROUND_TIEEVEN, false);
 }
 
 uint64_t fp_round_int_n(struct fp_env *env, enum fp_type t, uint64_t a, enum fp_rounding r,
@@ -594,13 +594,13 @@ uint64_t fp_round_int_n(struct fp_env *env, enum fp_type t, uint64_t a, enum fp_
             struct fp_env quiet = {0, 0};
             struct unpacked v;
             normalise(&v, (uint64_t)m, 63);
-            result = round_mode(&quiet, t, u.sign, v.exponent, v.mant, FP_TIEEVEN, false);
+            result = round_mode(&quiet, t, u.sign, v.exponent, v.mant, ROUND_TIEEVEN, false);
         }
     }
     if (overflow) { /* the most negative integer */
         env->fpsr |= FPSR_IOC;
         struct fp_env quiet = {0, 0};
-        return round_mode(&quiet, t, true, (int)size - 1, 1ull << 63, FP_TIEEVEN, false);
+        return round_mode(&quiet, t, true, (int)size - 1, 1ull << 63, ROUND_TIEEVEN, false);
     }
     if (inexact)
         env->fpsr |= FPSR_IXC;
@@ -656,7 +656,7 @@ uint32_t fp_to_js(struct fp_env *env, uint64_t a, bool *exact) {
         unsigned shift = (unsigned)(exponent - 63);
         m = shift >= 32 ? 0 : u.mant << shift;
     } else {
-        m = (uint64_t)to_integer(&u, 0, FP_ZERO, &inexact);
+        m = (uint64_t)to_integer(&u, 0, ROUND_ZERO, &inexact);
     }
     uint32_t result = (uint32_t)(u.sign ? -m : m);
     bool overflow = exponent >= 32 || (u.sign ? m > 1ull << 31 : m >= 1ull << 31);
@@ -702,7 +702,8 @@ uint64_t fp_recpe(struct fp_env *env, enum fp_type t, uint64_t a) {
     if (u.exponent < minimum - 2) { /* the result overflows */
         env->fpsr |= FPSR_OFC | FPSR_IXC;
         enum fp_rounding r = fp_rounding_mode(env);
-        bool inf = r == FP_TIEEVEN || (r == FP_POSINF && !u.sign) || (r == FP_NEGINF && u.sign);
+        bool inf =
+            r == ROUND_TIEEVEN || (r == ROUND_POSINF && !u.sign) || (r == ROUND_NEGINF && u.sign);
         return inf ? infinity(t, u.sign) : max_normal(t, u.sign);
     }
     if (flushes(env, t) && u.exponent >= -minimum) { /* the result would be denormal */

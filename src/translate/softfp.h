@@ -13,12 +13,12 @@
 
 enum fp_type { FP_HALF, FP_SINGLE, FP_DOUBLE };
 enum fp_rounding {
-    FP_TIEEVEN,
-    FP_POSINF,
-    FP_NEGINF,
-    FP_ZERO,
-    FP_TIEAWAY,
-    FP_ODD
+    ROUND_TIEEVEN,
+    ROUND_POSINF,
+    ROUND_NEGINF,
+    ROUND_ZERO,
+    ROUND_TIEAWAY,
+    ROUND_ODD
 }; /* 0-3 as FPCR.RMode */
 
 struct fp_env {
