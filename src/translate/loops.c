@@ -8,8 +8,8 @@
  * through xr(). Boundaries name their map, so faults and signals find every register.
  *
  * A loop here is a range of the instruction array, closed by backward branches to its first
- * instruction, that nothing enters but at that instruction. Only the outermost such loops get a
- * map; inner ones count more in choosing it.
+ * instruction. It may be entered anywhere. Only the outermost such loops get a map; inner ones
+ * count more in choosing it.
  */
 #include "translate/region.h"
 
@@ -31,22 +31,11 @@ static bool allowed(const struct insn *in) {
 
 /* ---- finding loops ---- */
 
-static bool entered_elsewhere(const struct region_builder *b, int head, int last) {
-    for (int i = 0; i < (int)b->count; i++) {
-        if (i >= head && i <= last)
-            continue;
-        int target = b->insns[i].target, next = b->insns[i].next;
-        if ((target > head && target <= last) || (next > head && next <= last))
-            return true;
-    }
-    return false;
-}
-
 static bool is_loop(const struct region_builder *b, int head, int last) {
     for (int i = head; i <= last; i++)
         if (!allowed(&b->insns[i]))
             return false;
-    return !entered_elsewhere(b, head, last);
+    return true;
 }
 
 /* The last branch back to head. */

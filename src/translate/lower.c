@@ -191,6 +191,14 @@ static void emit_save_flags(struct x64_asm *a, enum flags_kind kind) {
     x64_mov_rm_r(a, 2, NZCV_MEM, RAX);
 }
 
+/* EFLAGS = NZCV of cpu->nzcv, as FLAGS_ADD: 1 + 0x7f overflows, so OF = V; SAHF sets the others.
+ * Uses RAX. */
+static void emit_load_flags(struct x64_asm *a) {
+    x64_movzx(a, RAX, 2, NZCV_MEM);
+    x64_alu_rm_i(a, ALU_ADD, 1, x64_r(RAX), 0x7f);
+    x64_sahf(a);
+}
+
 /* Makes cpu->nzcv current, EFLAGS staying valid. */
 static void flags_save(struct lower *l) {
     if (l->flags_saved || l->flags == FLAGS_NONE)
@@ -248,10 +256,8 @@ struct cond flags_cond(struct lower *l, unsigned arm_cond) {
     bool invert = arm_cond & 1;
     if (pair == 7)
         return (struct cond){0, 0, COND_ALWAYS};
-    if (l->flags == FLAGS_NONE) { /* 1 + 0x7f overflows: OF = V; SAHF sets the others */
-        x64_movzx(l->a, RAX, 2, NZCV_MEM);
-        x64_alu_rm_i(l->a, ALU_ADD, 1, x64_r(RAX), 0x7f);
-        x64_sahf(l->a);
+    if (l->flags == FLAGS_NONE) {
+        emit_load_flags(l->a);
         l->flags = FLAGS_ADD;
         l->flags_saved = true;
         mark_boundary(l);
@@ -427,6 +433,21 @@ void flags_save_for(struct lower *l, bool reads_flags) {
         flags_save(l);
 }
 
-void emit_cold_save(struct x64_asm *a, enum flags_kind kind) {
-    emit_save_flags(a, kind);
+void emit_flags_change(struct x64_asm *a, enum flags_kind from, bool saved, enum flags_kind to) {
+    if (to == FLAGS_NONE) {
+        if (!saved)
+            emit_save_flags(a, from);
+        return;
+    }
+    if (from == FLAGS_FP && from != to) {
+        if (!saved)
+            emit_save_flags(a, from);
+        from = FLAGS_NONE;
+    }
+    if (from == FLAGS_NONE) {
+        emit_load_flags(a);
+        from = FLAGS_ADD;
+    }
+    if (from != to)
+        x64_cmc(a);
 }

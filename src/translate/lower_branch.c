@@ -24,12 +24,37 @@ LOWER(B_cond) {
     lower_compare_branch(l, flags_cond(l, w & 15));
 }
 
+/*
+ * CBZ/CBNZ where NZCV lives on in EFLAGS: JRCXZ reads no flag, but reaches 127 bytes only, so it
+ * jumps around the way to the target. That way may save flags; the way on has not.
+ */
+static void lower_cbz_keeping_flags(struct lower *l, unsigned rt, unsigned size,
+                                    bool jump_if_zero) {
+    guest_addr target;
+    branch_target(l->insn->op, l->word, l->pc, &target);
+    x_copy(l, RCX, rt, size);
+    uint32_t zero = x64_jrcxz_short(l->a), over = 0;
+    if (jump_if_zero) {
+        over = x64_jmp_short(l->a);
+        x64_short_bind(l->a, zero);
+    }
+    struct lower before = *l;
+    edge_jump(l, l->insn->target, target, l->insn->target_reads_flags);
+    l->flags = before.flags;
+    l->flags_saved = before.flags_saved;
+    x64_short_bind(l->a, jump_if_zero ? over : zero);
+}
+
 static void lower_cbz(struct lower *l, uint32_t w, enum x64_cc cc) {
     unsigned size = a64_sf(w) ? 8 : 4, rt = a64_Rt(w);
     if (rt == XZR) {
         struct cond always = {0, 0, COND_ALWAYS};
         if (cc == CC_E)
             lower_compare_branch(l, always);
+        return;
+    }
+    if (l->flags != FLAGS_NONE && l->flags_live && !l->flags_saved && edge_is_short(l)) {
+        lower_cbz_keeping_flags(l, rt, size, cc == CC_E);
         return;
     }
     flags_clobber(l);

@@ -232,6 +232,13 @@ static bool leaving_reads_flags(struct region_builder *b, guest_addr pc) {
     return reads_flags_from(b, pc, &budget);
 }
 
+/* May an instruction of the region read NZCV as it is behind this one? (live_out also counts what
+ * lies outside.) */
+static bool compute_read_out(const struct region_builder *b, const struct insn *in) {
+    return (in->target >= 0 && b->insns[in->target].read_in) ||
+           (in->next >= 0 && in->op != A64_BLR && b->insns[in->next].read_in);
+}
+
 static bool compute_live_out(struct region_builder *b, struct insn *in) {
     guest_addr target;
     if (in->op == A64_BL)
@@ -265,8 +272,11 @@ void region_analyse_flags(struct region_builder *b) {
             in->live_out = compute_live_out(b, in);
             bool live_in = fault_shows_flags(b, in->op) || (properties & A64_READS_NZCV) ||
                            (in->live_out && !(properties & A64_WRITES_NZCV));
-            if (live_in != in->live_in) {
+            bool read_in = (properties & A64_READS_NZCV) ||
+                           (compute_read_out(b, in) && !(properties & A64_WRITES_NZCV));
+            if (live_in != in->live_in || read_in != in->read_in) {
                 in->live_in = live_in;
+                in->read_in = read_in;
                 changed = true;
             }
         }
@@ -275,54 +285,61 @@ void region_analyse_flags(struct region_builder *b) {
 
 /* ---- edges ---- */
 
-/* Is insn `index` going to start with whatever EFLAGS its single, already emitted predecessor
- * leaves? */
-static bool inherits(const struct region_builder *b, const struct lower *l, int index) {
-    const struct insn *in = &b->insns[index];
-    return in->predecessors == 1 && in > l->insn;
+/*
+ * Where NZCV is at a leader's start is settled by the first edge to it that is emitted: in EFLAGS
+ * when an instruction of the region reads it (a loop may carry flags around), else in memory. Later
+ * edges convert.
+ */
+static void settle_flags(const struct lower *l, struct insn *to) {
+    if (to->in_known)
+        return;
+    bool in_eflags =
+        to->predecessors == 1 || (to->read_in && (l->flags == FLAGS_SUB || l->flags == FLAGS_ADD));
+    to->in_known = true;
+    to->in_flags = to->live_in && in_eflags ? l->flags : FLAGS_NONE;
+    to->in_saved = to->in_flags == FLAGS_NONE || (to->predecessors == 1 && l->flags_saved);
+}
+
+/* Must an edge to insn `to` (NULL: out of the region) convert NZCV? */
+static bool edge_moves_flags(const struct lower *l, const struct insn *to, bool reads_flags) {
+    enum flags_kind wanted = to ? to->in_flags : FLAGS_NONE;
+    if (to ? !to->live_in : !reads_flags)
+        return false;
+    return wanted == FLAGS_NONE ? l->flags != FLAGS_NONE && !l->flags_saved : l->flags != wanted;
 }
 
 void edge_jump(struct lower *l, int index, guest_addr target, bool reads_flags) {
     struct region_builder *b = l->region;
-    if (index < 0) {
-        flags_save_for(l, reads_flags);
-        emit_map_change(b, l->insn->map, 0);
+    struct insn *to = index >= 0 ? &b->insns[index] : NULL;
+    if (to)
+        settle_flags(l, to);
+    if (edge_moves_flags(l, to, reads_flags))
+        emit_flags_change(l->a, l->flags, l->flags_saved, to ? to->in_flags : FLAGS_NONE);
+    emit_map_change(b, l->insn->map, to ? to->map : 0);
+    if (!to) {
         struct cold *c = cold_add(b, COLD_LINK);
         c->target = target;
         c->field = x64_jmp_abs(l->a, l->a->p);
-        return;
-    }
-    struct insn *to = &b->insns[index];
-    if (inherits(b, l, index)) {
-        to->in_flags = l->flags;
-        to->in_saved = l->flags_saved;
-        to->in_known = true;
-    } else {
-        flags_save_for(l, to->live_in);
-    }
-    emit_map_change(b, l->insn->map, to->map);
-    if (to != l->insn + 1)
+    } else if (to != l->insn + 1) {
         x64_jmp(l->a, &to->label);
+    }
+}
+
+bool edge_is_short(const struct lower *l) {
+    const struct insn *in = l->insn;
+    if (in->target < 0)
+        return in->map == 0;
+    return l->region->insns[in->target].map == in->map && in->target != (in - l->region->insns) + 1;
 }
 
 void edge_cond(struct lower *l, struct cond cond, int index, guest_addr target, bool reads_flags) {
     struct region_builder *b = l->region;
     struct insn *to = index >= 0 ? &b->insns[index] : NULL;
-    bool same_map = l->insn->map == (to ? to->map : 0);
     if (to)
-        reads_flags = to->live_in;
-    if (to && inherits(b, l, index)) {
-        to->in_flags = l->flags;
-        to->in_saved = l->flags_saved;
-        to->in_known = true;
-        if (same_map) {
-            cond_jump(l, cond, &to->label);
-            return;
-        }
-        reads_flags = false; /* they stay where they are */
-    }
-    bool save = reads_flags && !l->flags_saved && l->flags != FLAGS_NONE;
-    if (to && !save && same_map) {
+        settle_flags(l, to);
+    bool moves_flags = edge_moves_flags(l, to, reads_flags);
+    bool plain = !moves_flags && l->insn->map == (to ? to->map : 0);
+    if (to && plain) {
         cond_jump(l, cond, &to->label);
         return;
     }
@@ -330,8 +347,10 @@ void edge_cond(struct lower *l, struct cond cond, int index, guest_addr target, 
     c->map = l->insn->map;
     c->index = (int16_t)index;
     c->target = target;
-    c->flags = save ? l->flags : FLAGS_NONE;
-    if (!to && !save && same_map && cond.join == COND_ONE)
+    c->moves_flags = moves_flags;
+    c->flags = l->flags;
+    c->flags_saved = l->flags_saved;
+    if (plain && cond.join == COND_ONE)
         c->field = x64_jcc_abs(l->a, cond.cc, l->a->p);
     else
         cond_jump(l, cond, &c->label);
@@ -373,6 +392,7 @@ static void emit_exit_stub(struct x64_asm *a, guest_addr pc, uint32_t reason) {
 static void emit_cold(struct lower *l, struct cold *c) {
     struct x64_asm *a = l->a;
     uint8_t *field = c->field;
+    struct insn *to = &l->region->insns[c->index];
     if (a->overflow)
         return;
     if (field)
@@ -382,7 +402,8 @@ static void emit_cold(struct lower *l, struct cold *c) {
     switch (c->kind) {
     case COLD_LINK:
         if (!field) {
-            emit_cold_save(a, c->flags);
+            if (c->moves_flags)
+                emit_flags_change(a, c->flags, c->flags_saved, FLAGS_NONE);
             emit_map_change(l->region, c->map, 0);
             field = x64_jmp_abs(a, a->p);
             if (!field) /* no room left */
@@ -392,9 +413,10 @@ static void emit_cold(struct lower *l, struct cold *c) {
         emit_link_stub(a, field, c->target);
         break;
     case COLD_EDGE:
-        emit_cold_save(a, c->flags);
-        emit_map_change(l->region, c->map, l->region->insns[c->index].map);
-        x64_jmp(a, &l->region->insns[c->index].label);
+        if (c->moves_flags)
+            emit_flags_change(a, c->flags, c->flags_saved, to->in_flags);
+        emit_map_change(l->region, c->map, to->map);
+        x64_jmp(a, &to->label);
         break;
     case COLD_RETURN:
         x64_jmp_rm(a, x64_m(RBP, STUB_OFFSET(STUB_RETURN)));
@@ -431,20 +453,31 @@ void mark_boundary(struct lower *l) {
     };
 }
 
-/* Sets the EFLAGS state insn i starts with. `falls` tells that the code before it flows into it. */
-static void enter_insn(struct lower *l, struct insn *in, bool falls) {
+/* The region's entry: NZCV in memory and the fixed map become what the first instruction, if it
+ * heads a loop, works with. */
+static void enter_region(struct lower *l, struct insn *in) {
+    bool loop_reads = in->read_in && in->predecessors > 2;
+    in->in_known = true;
+    in->in_flags = loop_reads ? FLAGS_SUB : FLAGS_NONE;
+    in->in_saved = !loop_reads;
+    if (loop_reads)
+        emit_flags_change(l->a, FLAGS_NONE, true, FLAGS_SUB);
+    emit_map_change(l->region, 0, in->map);
+}
+
+/* Sets the EFLAGS state insn i starts with. */
+static void enter_insn(struct lower *l, struct insn *in) {
     if (!in->leader)
         return;
-    bool inherit = in->predecessors == 1;
-    if (inherit && in->in_known) {
-        l->flags = in->in_flags;
-        l->flags_saved = in->in_saved;
-    } else if (!(inherit && falls)) {
-        l->flags = FLAGS_NONE;
-        l->flags_saved = true;
+    if (in == l->region->insns)
+        enter_region(l, in);
+    if (!in->in_known) { /* only branches further on lead here: they find NZCV's place settled */
+        in->in_known = true;
+        in->in_flags = FLAGS_NONE;
+        in->in_saved = true;
     }
-    if (in == l->region->insns) /* the region is entered under the fixed map */
-        emit_map_change(l->region, 0, in->map);
+    l->flags = in->in_flags;
+    l->flags_saved = in->in_saved;
     x64_bind(l->a, &in->label);
 }
 
@@ -470,16 +503,13 @@ static void lower_insn(struct lower *l, struct insn *in) {
 
 static void lower_all(struct lower *l) {
     struct region_builder *b = l->region;
-    bool falls = false;
     for (unsigned i = 0; i < b->count; i++) {
         struct insn *in = &b->insns[i];
-        enter_insn(l, in, falls);
+        enter_insn(l, in);
         lower_insn(l, in);
-        falls = branch_falls_through(in->op);
-        if (falls) {
+        bool straight = in->next == (int)i + 1 && !in[1].leader && in[1].map == in->map;
+        if (branch_falls_through(in->op) && !straight)
             edge_jump(l, in->next, in->pc + 4, in->next_reads_flags);
-            falls = in->next == (int)i + 1;
-        }
         if (l->a->overflow)
             return;
     }

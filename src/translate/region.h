@@ -8,8 +8,8 @@
  *
  * Rules of the emitted code:
  *  - The entry (offset 0) and every call's return point expect NZCV in cpu->nzcv, EFLAGS free, X
- * and V registers in their fixed places. So does every other block leader, except one with a single
- * predecessor, which inherits that predecessor's EFLAGS state.
+ * and V registers in their fixed places. Every other block leader has its NZCV where the first edge
+ * to it left it (settle_flags).
  *  - boundaries[] maps host offsets to guest instructions: at a boundary's host offset the guest
  * state is exactly that before the guest instruction; a host fault belongs to the last boundary at
  * or before it.
@@ -41,13 +41,14 @@ struct insn {
     bool loop_head;       /* target of a backward branch */
     bool live_in;         /* NZCV may be read before it is written, from here on */
     bool live_out;
+    bool read_in;            /* an instruction of the region may so read it */
     bool target_reads_flags; /* for a branch out of the region: may its target read NZCV? */
     bool next_reads_flags;   /* the same for pc + 4 out of the region */
     bool mask_tags;
     uint8_t map;              /* index in maps[]: where X registers are (loops.c) */
-    enum flags_kind in_flags; /* EFLAGS state agreed for a single-predecessor leader */
+    enum flags_kind in_flags; /* where NZCV is at a leader's start */
     bool in_saved;
-    bool in_known; /* in_flags/in_saved were set by the predecessor's branch */
+    bool in_known; /* in_flags and in_saved are settled */
     struct x64_label label;
 };
 
@@ -67,8 +68,10 @@ struct cold {
     guest_addr target;      /* LINK; EXIT: the instruction */
     int16_t index;          /* EDGE: insn */
     uint8_t map;            /* in use where control comes from */
-    enum flags_kind flags;  /* to save first, unless FLAGS_NONE */
-    uint32_t reason;        /* EXIT */
+    bool moves_flags;       /* NZCV's place changes on the way, from: */
+    enum flags_kind flags;
+    bool flags_saved;
+    uint32_t reason; /* EXIT */
 };
 
 /* A pc of the region known to the dispatcher, besides the entry. */
@@ -143,6 +146,8 @@ void cold_emit(struct lower *l);
 
 /* Direct control transfer to insn index (>= 0) or, when index < 0, to guest pc `target` outside. */
 void edge_jump(struct lower *l, int index, guest_addr target, bool reads_flags);
+/* Does edge_jump to l's branch target take less than 127 bytes, and emit a jump? */
+bool edge_is_short(const struct lower *l);
 void edge_cond(struct lower *l, struct cond c, int index, guest_addr target, bool reads_flags);
 /* The direct branch target of a word, if it has one. */
 bool branch_target(enum a64_op op, uint32_t word, guest_addr pc, guest_addr *target);
@@ -155,7 +160,9 @@ void mark_boundary(struct lower *l);
 /* lower.c: save NZCV for a successor that may read it; the same as cold code for a given EFLAGS
  * form. */
 void flags_save_for(struct lower *l, bool reads_flags);
-void emit_cold_save(struct x64_asm *a, enum flags_kind kind);
+/* Moves NZCV from one place (EFLAGS of a kind, and/or memory) to another; FLAGS_NONE means memory.
+ * May use RAX, RCX. */
+void emit_flags_change(struct x64_asm *a, enum flags_kind from, bool saved, enum flags_kind to);
 
 extern lower_fn *const lower_table[A64_OP_COUNT];
 

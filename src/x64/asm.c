@@ -266,6 +266,11 @@ uint32_t x64_jcc_short(struct x64_asm *a, enum x64_cc cc) {
     return x64_pos(a);
 }
 
+uint32_t x64_jrcxz_short(struct x64_asm *a) {
+    fixed(a, 0xe3, 2);
+    return x64_pos(a);
+}
+
 uint32_t x64_jmp_short(struct x64_asm *a) {
     fixed(a, 0xeb, 2);
     return x64_pos(a);

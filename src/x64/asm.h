@@ -129,6 +129,7 @@ void x64_lea_label(struct x64_asm *a, unsigned reg, struct x64_label *l);
 /* Short forward jump: returns the position to give to x64_short_bind, at most 127 bytes later. */
 uint32_t x64_jcc_short(struct x64_asm *a, enum x64_cc cc);
 uint32_t x64_jmp_short(struct x64_asm *a);
+uint32_t x64_jrcxz_short(struct x64_asm *a); /* when RCX is zero; EFLAGS are not read */
 void x64_short_bind(struct x64_asm *a, uint32_t pos);
 
 /*

@@ -632,12 +632,15 @@ static void short_jumps(void **state) {
         char target[TEXT];
 
         x64_begin(&none);
-        pos = gap & 1 ? x64_jmp_short(&as) : x64_jcc_short(&as, CC_S);
+        pos = gap % 3 == 0   ? x64_jrcxz_short(&as)
+              : gap % 3 == 1 ? x64_jmp_short(&as)
+                             : x64_jcc_short(&as, CC_S);
         for (unsigned i = 0; i < gap; i++) {
             x64_int3(&as);
         }
         x64_short_bind(&as, pos);
-        expect_insn(gap & 1 ? "jmp" : "js", text(target, gap + 2 < 10 ? "%u" : "0x%x", gap + 2));
+        static const char *const names[] = {"jrcxz", "jmp", "js"};
+        expect_insn(names[gap % 3], text(target, gap + 2 < 10 ? "%u" : "0x%x", gap + 2));
     }
     x64_int3(&as);
     assert_catch = &caught;
