@@ -123,6 +123,79 @@ TEST(an_asynchronous_signal_keeps_the_loop_exact) {
 }
 
 #ifdef __aarch64__
+// A signal may arrive between any two instructions, also between those that together build one
+// constant or address, and the registers must be what the instructions so far have made them.
+static volatile sig_atomic_t halves;
+static uint64_t pc_low, pc_high;
+static void look_between(int sig, siginfo_t *si, void *context) {
+    mcontext_t *m = &((ucontext_t *)context)->uc_mcontext;
+    (void)sig, (void)si;
+    count++;
+    if (m->pc >= pc_low && m->pc < pc_high)
+        halves++;
+}
+
+extern uint64_t build_constants(uint64_t rounds);
+extern char build_start[], build_end[];
+__asm__(".text\n"
+        ".globl build_constants, build_start, build_end\n"
+        "build_constants:\n"
+        "  mov x9, #0\n"
+        "build_start:\n"
+        "  movz x1, #0x1234\n"
+        "  movk x1, #0x5678, lsl #16\n"
+        "  movk x1, #0x9abc, lsl #32\n"
+        "  movk x1, #0xdef0, lsl #48\n"
+        "  adrp x2, build_start\n"
+        "  add x2, x2, :lo12:build_start\n"
+        "  mov x10, #0xff00ff00ff00ff00\n"
+        "  movn x11, #0x55\n"
+        "  movk x11, #0x77, lsl #16\n"
+        "  nop\n"
+        "  movz w13, #0x4321\n"
+        "  movk w13, #0x8765, lsl #16\n"
+        "  add x3, x1, x2\n"
+        "  add x3, x3, x10\n"
+        "  add x3, x3, x11\n"
+        "  add x3, x3, x13\n"
+        "  adr x4, build_start\n"
+        "  sub x3, x3, x4\n"
+        "  mov x1, #0\n"
+        "  mov x2, #0\n"
+        "  mov x10, #0\n"
+        "  mov x11, #0\n"
+        "  mov x13, #0\n"
+        "  cbz x9, 1f\n"
+        "  cmp x3, x9\n"
+        "  b.ne 2f\n"
+        "1: mov x9, x3\n"
+        "  subs x0, x0, #1\n"
+        "  b.ne build_start\n"
+        "build_end:\n"
+        "  mov x0, x9\n"
+        "  ret\n"
+        "2: mov x0, #0\n"
+        "  ret\n");
+
+TEST(a_signal_between_the_parts_of_a_constant) {
+    pc_low = (uintptr_t)build_start;
+    pc_high = (uintptr_t)build_end;
+    handle(SIGALRM, look_between, SA_SIGINFO);
+    timer_t t;
+    struct itimerspec often = {{0, 40000}, {0, 40000}}, off = {{0, 0}, {0, 0}};
+    REQUIRE(timer_create(CLOCK_MONOTONIC, NULL, &t) == 0);
+    REQUIRE(timer_settime(t, 0, &often, NULL) == 0);
+    uint64_t expected = 0xdef09abc56781234 + 0xff00ff00ff00ff00 +
+                        ((~0x55ull & ~0xffff0000ull) | 0x770000) + 0x87654321;
+    int64_t until = now_ns() + 400000000;
+    while (now_ns() < until)
+        if (!CHECK_EQ(build_constants(20000), expected))
+            break;
+    timer_settime(t, 0, &off, NULL);
+    if (!CHECK(halves > 100))
+        dprintf(2, "  (%d of %d)\n", (int)halves, (int)count);
+}
+
 // regs_fault(in, out): loads x0-x30 and NZCV from in[0..31], faults at regs_fault_pc (a load from
 // x8), then stores all of them to out[0..31].
 extern void regs_fault(const uint64_t in[32], uint64_t out[32]);
