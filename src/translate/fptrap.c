@@ -180,6 +180,8 @@ static bool number_wins(enum a64_op op) { /* FMAXNM and FMINNM */
     case A64_FMINNMP_vec:
     case A64_FMAXNMP_scalar:
     case A64_FMINNMP_scalar:
+    case A64_FMAXNMV:
+    case A64_FMINNMV:
         return true;
     default:
         return false;
@@ -257,6 +259,24 @@ static void convert_precision(const struct host_insn *h, struct fp_env *env,
     for (unsigned i = 0; i < (packed ? 2u : 1u); i++)
         set_lane(result, to, i,
                  fp_convert(env, o->t, to, lane(&o->b, o->t, i), fp_rounding_mode(env)));
+}
+
+/* VCVTPH2PS (0F38 13) and VCVTPS2PH (0F3A 1D, whose destination is r/m). */
+static void convert_half(const struct host_insn *h, struct fxsave *f, struct fp_env *env) {
+    struct vreg from = f->xmm[h->map == 2 ? h->rm : h->reg], result = {{0, 0}};
+    if (h->memory)
+        from.d[0] = *(const uint64_t *)h->memory;
+    for (unsigned i = 0; i < 4; i++) {
+        if (h->map == 2)
+            set_lane(&result, FP_SINGLE, i,
+                     fp_convert(env, FP_HALF, FP_SINGLE, from.d[0] >> i * 16 & 0xffff,
+                                fp_rounding_mode(env)));
+        else
+            result.d[0] |= fp_convert(env, FP_SINGLE, FP_HALF, lane(&from, FP_SINGLE, i),
+                                      fp_rounding_mode(env))
+                           << i * 16;
+    }
+    f->xmm[h->map == 2 ? h->reg : h->rm] = result;
 }
 
 /* CVTTPS2DQ and the AVX-512 ones of the same width. */
@@ -416,6 +436,8 @@ bool fp_trap_handle(struct fp_trap *trap) {
         convert_packed(&env, &o, h.opcode == 0x78, &f->xmm[h.reg]);
     } else if (h.map == 1 && h.opcode == 0x5a) {
         convert_precision(&h, &env, &o, &f->xmm[h.reg]);
+    } else if ((h.map == 2 && h.opcode == 0x13) || (h.map == 3 && h.opcode == 0x1d)) {
+        convert_half(&h, f, &env);
     } else if (h.map != 2) {
         struct vreg result;
         if (!lanes_in_place(&h, &env, op, &o, &result))

@@ -185,20 +185,77 @@ LOWER(FCVTAS_gpr) {
 LOWER(FCVTAU_gpr) {
     to_integer(l, w, true, 4);
 }
+
+/*
+ * Fixed point: x * 2^fbits, which is exact unless it overflows; so x is first brought into +-2^63,
+ * where it saturates all the same. A NaN traps in MIN, stays one, and traps in the conversion.
+ */
+static void to_fixed(struct lower *l, uint32_t w, bool is_unsigned) {
+    struct x64_asm *a = l->a;
+    unsigned d = a64_Rd(w), dst = x_dst(d, RAX), fbits = 64 - bits(w, 10, 6);
+    bool dbl = fp_double(w), wide = a64_sf(w);
+    if (fp_strict(l) || fp_traps(l) || (is_unsigned && !a->feat.avx512)) {
+        by_helper(l, w);
+        return;
+    }
+    uint64_t limit = dbl ? 0x43e0000000000000 : 0x5f000000, sign = dbl ? 1ull << 63 : 1u << 31;
+    uint64_t scale = dbl ? (uint64_t)(1023 + fbits) << 52 : (uint64_t)(127 + fbits) << 23;
+    v_scalar(l, VT0, a64_Rn(w), fp_bytes(w));
+    x64_v3(a, dbl ? V_MINSD : V_MINSS, 16, VT0, VT0, v_const(l, limit, 0));
+    x64_v3(a, dbl ? V_MAXSD : V_MAXSS, 16, VT0, VT0, v_const(l, limit | sign, 0));
+    x64_v3(a, dbl ? V_MULSD : V_MULSS, 16, VT0, VT0, v_const(l, scale, 0));
+    enum x64_vop op = is_unsigned ? (dbl ? V_VCVTTSD2USI32 : V_VCVTTSS2USI32)
+                                  : (dbl ? V_CVTTSD2SI32 : V_CVTTSS2SI32);
+    x64_v2(a, op + wide, 16, dst, x64_r(VT0));
+    x_commit(l, d, dst);
+}
 LOWER(FCVTZS_gpr_fix) {
-    by_helper(l, w);
+    to_fixed(l, w, false);
 }
 LOWER(FCVTZU_gpr_fix) {
-    by_helper(l, w);
+    to_fixed(l, w, true);
 }
 
 /* ---- between precisions ---- */
 
+/*
+ * To and from half precision. FPCR.AHP chooses another format, and double to half must round once:
+ * those by the helper.
+ */
+static void convert_half(struct lower *l, uint32_t w, bool to_half, bool dbl) {
+    struct x64_asm *a = l->a;
+    unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
+    struct x64_label slow = X64_LABEL, done = X64_LABEL;
+    if (!a->feat.f16c || fp_strict(l) || fp_traps(l) || (to_half && dbl)) {
+        by_helper(l, w);
+        return;
+    }
+    v_jump_if_ahp(l, &slow);
+    if (to_half) {
+        v_scalar(l, VT0, a64_Rn(w), 4);
+        x64_vst_i(a, V_VCVTPS2PH, 16, x64_r(VT0), VT0, 4);
+    } else {
+        v_op_rm(l, V_PAND, VT0, vr(a64_Rn(w)), v_const(l, 0xffff, 0));
+        x64_v2(a, V_VCVTPH2PS, 16, VT0, x64_r(VT0));
+        if (dbl)
+            x64_v3(a, V_CVTSS2SD, 16, VT0, VT0, x64_r(VT0));
+    }
+    v_move(l, dst, VT0);
+    v_commit(l, d, dst);
+    x64_jmp(a, &done);
+    x64_bind(a, &slow);
+    by_helper(l, w);
+    x64_bind(a, &done);
+}
+
 LOWER(FCVT) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0), from = bits(w, 22, 2), to = bits(w, 15, 2);
     x64_rm n = vr(a64_Rn(w));
-    if (from == 3 || to == 3 || fp_strict(l) ||
-        fp_traps(l)) { /* half precision: rounding once, alternative format */
+    if (from == 3 || to == 3) {
+        convert_half(l, w, to == 3, (from == 3 ? to : from) == 1);
+        return;
+    }
+    if (fp_strict(l) || fp_traps(l)) {
         by_helper(l, w);
         return;
     }

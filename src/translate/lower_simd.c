@@ -338,3 +338,9 @@ void fp_check(struct lower *l, bool packed, bool dbl, unsigned reg) {
 unsigned fp_traps(const struct lower *l) {
     return l->region->fp_traps ? l->region->fp_traps(l->pc) : 0;
 }
+
+void v_jump_if_ahp(struct lower *l, struct x64_label *slow) {
+    flags_clobber(l);
+    x64_test_rm_i(l->a, 4, x64_m(RBP, CPU_OFFSET(fpcr)), FPCR_AHP);
+    x64_jcc(l->a, CC_NE, slow);
+}

@@ -121,6 +121,8 @@ void fp_check(struct lower *l, bool packed, bool dbl, unsigned reg);
  * 2: and trapped often nevertheless, so that only the helper will do.
  */
 unsigned fp_traps(const struct lower *l);
+/* Jumps to slow when FPCR.AHP is set. EFLAGS are lost. */
+void v_jump_if_ahp(struct lower *l, struct x64_label *slow);
 #define IOC_ACC x64_m(RBP, CPU_OFFSET(vscratch[VSCRATCH_IOC]))
 /* dst = src rounded to an integral value, ties away from zero, without exceptions but that of a
  * signalling NaN. Uses all scratch registers; dst is VT0, src is none of them. */

@@ -121,18 +121,6 @@ LOWER(SCVTF_scalar) {
 LOWER(UCVTF_scalar) {
     from_integer(l, w, SCALAR, true);
 }
-LOWER(SCVTF_vec_fix) {
-    by_helper(l, w);
-}
-LOWER(UCVTF_vec_fix) {
-    by_helper(l, w);
-}
-LOWER(SCVTF_scalar_fix) {
-    by_helper(l, w);
-}
-LOWER(UCVTF_scalar_fix) {
-    by_helper(l, w);
-}
 
 /* ---- FP to integer ---- */
 
@@ -202,22 +190,105 @@ TO_INTEGER(M, 1)
 TO_INTEGER(P, 2)
 TO_INTEGER(Z, 3)
 TO_INTEGER(A, 4)
+
+/*
+ * Fixed point, 32-bit lanes, and 64-bit ones with AVX-512. Scaling by a power of two is exact,
+ * except that to an integer it could overflow: x is first brought into +-2^63, where it saturates
+ * all the same.
+ */
+static void fixed(struct lower *l, uint32_t w, enum shape shape, bool is_unsigned,
+                  bool to_integer_lanes) {
+    struct x64_asm *a = l->a;
+    unsigned size = immh_size(w), fbits = right_amount(w),
+             bytes = shape == SCALAR ? 1u << size : v_bytes(w);
+    bool dbl = size == 3;
+    if (size < 2 || fp_strict(l) || fp_traps(l) || ((is_unsigned || dbl) && !a->feat.avx512)) {
+        by_helper(l, w);
+        return;
+    }
+    if (shape == SCALAR)
+        v_splat_element(l, size, VT0, a64_Rn(w), 0);
+    else
+        v_move(l, VT0, v_read_folded(l, w, a64_Rn(w), VT0));
+    if (to_integer_lanes) {
+        uint64_t limit = dbl ? 0x43e0000000000000 : 0x5f000000, sign = dbl ? 1ull << 63 : 1u << 31;
+        uint64_t scale = dbl ? (uint64_t)(1023 + fbits) << 52 : (uint64_t)(127 + fbits) << 23;
+        x64_v3(a, V_MINPS + dbl, 16, VT0, VT0, v_splat(l, size, limit));
+        x64_v3(a, V_MAXPS + dbl, 16, VT0, VT0, v_splat(l, size, limit | sign));
+        x64_v3(a, V_MULPS + dbl, 16, VT0, VT0, v_splat(l, size, scale));
+        x64_v2(a,
+               is_unsigned ? (dbl ? V_VCVTTPD2UQQ : V_VCVTTPS2UDQ)
+                           : (dbl ? V_VCVTTPD2QQ : V_CVTTPS2DQ),
+               16, VT0, x64_r(VT0));
+    } else {
+        uint64_t scale = dbl ? (uint64_t)(1023 - fbits) << 52 : (uint64_t)(127 - fbits) << 23;
+        x64_v2(a,
+               is_unsigned ? (dbl ? V_VCVTUQQ2PD : V_VCVTUDQ2PS) : (dbl ? V_VCVTQQ2PD : V_CVTDQ2PS),
+               16, VT0, x64_r(VT0));
+        x64_v3(a, V_MULPS + dbl, 16, VT0, VT0, v_splat(l, size, scale));
+    }
+    v_finish(l, a64_Rd(w), VT0, bytes);
+}
+LOWER(SCVTF_vec_fix) {
+    fixed(l, w, VECTOR, false, false);
+}
+LOWER(UCVTF_vec_fix) {
+    fixed(l, w, VECTOR, true, false);
+}
+LOWER(SCVTF_scalar_fix) {
+    fixed(l, w, SCALAR, false, false);
+}
+LOWER(UCVTF_scalar_fix) {
+    fixed(l, w, SCALAR, true, false);
+}
 LOWER(FCVTZS_vec_fix) {
-    by_helper(l, w);
+    fixed(l, w, VECTOR, false, true);
 }
 LOWER(FCVTZU_vec_fix) {
-    by_helper(l, w);
+    fixed(l, w, VECTOR, true, true);
 }
 LOWER(FCVTZS_scalar_fix) {
-    by_helper(l, w);
+    fixed(l, w, SCALAR, false, true);
 }
 LOWER(FCVTZU_scalar_fix) {
+    fixed(l, w, SCALAR, true, true);
+}
+
+/* Half to single and back: FPCR.AHP chooses another format, by the helper. */
+static void convert_half(struct lower *l, uint32_t w, bool to_half) {
+    struct x64_asm *a = l->a;
+    struct x64_label slow = X64_LABEL, done = X64_LABEL;
+    if (!a->feat.f16c || fp_strict(l) || fp_traps(l)) {
+        by_helper(l, w);
+        return;
+    }
+    v_jump_if_ahp(l, &slow);
+    if (to_half) {
+        x64_vst_i(a, V_VCVTPS2PH, 16, x64_r(VT0), v_read(l, a64_Rn(w), VT0), 4);
+        v_finish_narrow(l, w, VT0);
+    } else {
+        unsigned d = a64_Rd(w), n = a64_Rn(w), dst = v_dst(d, VT0);
+        x64_rm src = vr(n);
+        if (a64_Q(w)) {
+            x64_v2_i(a, V_PSHUFD, 16, VT0, src, 0xee);
+            src = x64_r(VT0);
+        }
+        x64_v2(a, V_VCVTPH2PS, 16, dst, src);
+        v_commit(l, d, dst);
+    }
+    x64_jmp(a, &done);
+    x64_bind(a, &slow);
     by_helper(l, w);
+    x64_bind(a, &done);
 }
 
 LOWER(FCVTL) {
     unsigned d = a64_Rd(w), n = a64_Rn(w), dst = v_dst(d, VT0);
-    if (!fp_double(w) || fp_strict(l)) { /* from half precision */
+    if (!fp_double(w)) {
+        convert_half(l, w, false);
+        return;
+    }
+    if (fp_strict(l) || fp_traps(l)) {
         by_helper(l, w);
         return;
     }
@@ -230,7 +301,11 @@ LOWER(FCVTL) {
     v_commit(l, d, dst);
 }
 LOWER(FCVTN) {
-    if (!fp_double(w) || fp_strict(l)) {
+    if (!fp_double(w)) {
+        convert_half(l, w, true);
+        return;
+    }
+    if (fp_strict(l) || fp_traps(l)) {
         by_helper(l, w);
         return;
     }

@@ -90,13 +90,18 @@ LOWER(FABD_scalar) {
     difference(l, w, SCALAR);
 }
 
-/* V<d> = MIN or MAX of VT0 and VT1, in both orders: see lower_fp.c. */
-static void finish_min_max(struct lower *l, enum x64_vop ss, enum x64_vop op, unsigned d,
-                           unsigned bytes) {
+/* VT0 = MIN or MAX of VT0 and VT1, in both orders: see lower_fp.c. Uses VT2. */
+static void both_orders(struct lower *l, enum x64_vop ss, enum x64_vop op) {
     v_move(l, VT2, VT0);
     x64_v3(l->a, op, 16, VT0, VT0, x64_r(VT1));
     x64_v3(l->a, op, 16, VT1, VT1, x64_r(VT2));
-    v_last(l, ss == V_MINSS ? V_POR : V_PAND, d, VT0, x64_r(VT1), bytes);
+    x64_v3(l->a, ss == V_MINSS ? V_POR : V_PAND, 16, VT0, VT0, x64_r(VT1));
+}
+
+static void finish_min_max(struct lower *l, enum x64_vop ss, enum x64_vop op, unsigned d,
+                           unsigned bytes) {
+    both_orders(l, ss, op);
+    v_finish(l, d, VT0, bytes);
 }
 
 static void min_max(struct lower *l, uint32_t w, enum x64_vop ss) {
@@ -191,17 +196,28 @@ LOWER(FMINNMP_scalar) {
     min_max_scalar_pair(l, w, V_MINSS);
 }
 
+/* Of four singles: the pairs first, then their results. */
+static void across(struct lower *l, uint32_t w, enum x64_vop ss) {
+    if (avoided_trap(l, w))
+        return;
+    v_copy(l, VT0, a64_Rn(w));
+    x64_v2_i(l->a, V_PSHUFD, 16, VT1, x64_r(VT0), 0xb1);
+    both_orders(l, ss, ss + 2);
+    x64_v2_i(l->a, V_PSHUFD, 16, VT1, x64_r(VT0), 0x4e);
+    both_orders(l, ss, ss + 2);
+    v_finish(l, a64_Rd(w), VT0, 4);
+}
 LOWER(FMAXV) {
-    by_helper(l, w);
+    across(l, w, V_MAXSS);
 }
 LOWER(FMINV) {
-    by_helper(l, w);
+    across(l, w, V_MINSS);
 }
 LOWER(FMAXNMV) {
-    by_helper(l, w);
+    across(l, w, V_MAXSS);
 }
 LOWER(FMINNMV) {
-    by_helper(l, w);
+    across(l, w, V_MINSS);
 }
 
 /* ---- by element ---- */
