@@ -680,6 +680,113 @@ static bool convert_precision(struct context *c) {
     }
 }
 
+/* ---- complex numbers, products of halves (FEAT_FCMA, FEAT_FHM) ---- */
+
+static enum fp_type complex_type(const struct context *c) {
+    switch (bits(c->w, 22, 2)) {
+    case 1:
+        return FP_HALF;
+    case 2:
+        return FP_SINGLE;
+    default:
+        return FP_DOUBLE;
+    }
+}
+
+/* Pairs (real, imaginary): FCADD adds m turned by 90 or 270 degrees. */
+static void complex_add(struct context *c) {
+    enum fp_type t = complex_type(c);
+    unsigned n = (64u << a64_Q(c->w)) / fp_width(t);
+    bool turn270 = bits(c->w, 12, 1);
+    for (unsigned i = 0; i < n; i += 2) {
+        uint64_t real = lane(reg_m(c), t, i), imaginary = lane(reg_m(c), t, i + 1);
+        if (turn270)
+            real = fp_neg(t, real);
+        else
+            imaginary = fp_neg(t, imaginary);
+        set_lane(c->result, t, i, fp_add(c->env, t, lane(reg_n(c), t, i), imaginary));
+        set_lane(c->result, t, i + 1, fp_add(c->env, t, lane(reg_n(c), t, i + 1), real));
+    }
+}
+
+static void complex_multiply_add(struct context *c) {
+    enum fp_type t = complex_type(c);
+    bool element = by_element(c);
+    unsigned n = (64u << a64_Q(c->w)) / fp_width(t),
+             rotation = element ? bits(c->w, 13, 2) : bits(c->w, 11, 2);
+    unsigned index = t == FP_HALF ? bits(c->w, 11, 1) << 1 | bits(c->w, 21, 1) : bits(c->w, 11, 1);
+    const struct vreg *d = &c->cpu->v[a64_Rd(c->w)];
+    for (unsigned i = 0; i < n; i += 2) {
+        unsigned at = element ? index * 2 : i;
+        uint64_t a = lane(reg_n(c), t, i + (rotation & 1)), real = lane(reg_m(c), t, at),
+                 imaginary = lane(reg_m(c), t, at + 1), x, y;
+        switch (rotation) {
+        case 0:
+            x = real, y = imaginary;
+            break;
+        case 1:
+            x = fp_neg(t, imaginary), y = real;
+            break;
+        case 2:
+            x = fp_neg(t, real), y = fp_neg(t, imaginary);
+            break;
+        default:
+            x = imaginary, y = fp_neg(t, real);
+        }
+        set_lane(c->result, t, i, fp_muladd(c->env, t, lane(d, t, i), a, x));
+        set_lane(c->result, t, i + 1, fp_muladd(c->env, t, lane(d, t, i + 1), a, y));
+    }
+}
+
+/* FPMulAddH: halves become singles exactly, so their product is fused into the sum as FMLA does. */
+static void multiply_add_long(struct context *c, bool subtract, bool upper) {
+    bool element = by_element(c);
+    unsigned n = 2u << a64_Q(c->w), first = upper ? n : 0;
+    unsigned index = bits(c->w, 11, 1) << 2 | bits(c->w, 21, 1) << 1 | bits(c->w, 20, 1);
+    const struct vreg *m = element ? &c->cpu->v[a64_Rm(c->w) & 15] : reg_m(c),
+                      *d = &c->cpu->v[a64_Rd(c->w)];
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t x = lane(reg_n(c), FP_HALF, first + i),
+                 y = lane(m, FP_HALF, element ? index : first + i);
+        if (subtract)
+            x = fp_neg(FP_HALF, x);
+        set_lane(c->result, FP_SINGLE, i, fp_muladd_half(c->env, lane(d, FP_SINGLE, i), x, y));
+    }
+}
+
+static bool other(struct context *c) {
+    switch (c->op) {
+    case A64_FCADD_vec:
+    case A64_FCADD_vec_h:
+        complex_add(c);
+        return true;
+    case A64_FCMLA_vec:
+    case A64_FCMLA_vec_h:
+    case A64_FCMLA_elem:
+    case A64_FCMLA_elem_h:
+        complex_multiply_add(c);
+        return true;
+    case A64_FMLAL_vec:
+    case A64_FMLAL_elem:
+        multiply_add_long(c, false, false);
+        return true;
+    case A64_FMLAL2_vec:
+    case A64_FMLAL2_elem:
+        multiply_add_long(c, false, true);
+        return true;
+    case A64_FMLSL_vec:
+    case A64_FMLSL_elem:
+        multiply_add_long(c, true, false);
+        return true;
+    case A64_FMLSL2_vec:
+    case A64_FMLSL2_elem:
+        multiply_add_long(c, true, true);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* ---- whole instructions ---- */
 
 bool fp_execute(const struct cpu *cpu, struct fp_env *env, uint32_t w, struct vreg *result) {
@@ -709,7 +816,7 @@ bool fp_execute(const struct cpu *cpu, struct fp_env *env, uint32_t w, struct vr
             uint32_t a = (uint32_t)lane(reg_n(&c), FP_SINGLE, i);
             set_lane(result, FP_SINGLE, i, op == A64_URECPE ? fp_recpe_u32(a) : fp_rsqrte_u32(a));
         }
-    } else if (!multiply_add(&c) && !convert_precision(&c)) {
+    } else if (!multiply_add(&c) && !convert_precision(&c) && !other(&c)) {
         for (unsigned i = 0; i < c.lanes; i++) {
             uint64_t r;
             if (!unary(&c, lane(reg_n(&c), c.t, i), &r))

@@ -347,8 +347,19 @@ uint64_t fp_sqrt(struct fp_env *env, enum fp_type t, uint64_t a) {
     return round_wide(env, t, false, (u.exponent + odd) / 2, (u128)root << 64 | inexact);
 }
 
-uint64_t fp_muladd(struct fp_env *env, enum fp_type t, uint64_t addend, uint64_t a, uint64_t b) {
-    struct unpacked u[3] = {unpack(env, t, addend), unpack(env, t, a), unpack(env, t, b)};
+/* FPConvertNaN: the sign and the top of the fraction. */
+static uint64_t convert_nan(enum fp_type from, enum fp_type to, uint64_t a) {
+    uint64_t fraction = a & (quiet_bit(from) * 2 - 1);
+    int shift = (int)fraction_bits(to) - (int)fraction_bits(from);
+    fraction = shift >= 0 ? fraction << shift : fraction >> -shift;
+    return infinity(to, (a & fp_sign_bit(from)) != 0) | quiet_bit(to) | fraction;
+}
+
+/* addend + a * b, the factors also unpacked, perhaps from a narrower type; NaNs a and b are of type
+ * t. */
+static uint64_t multiply_add(struct fp_env *env, enum fp_type t, uint64_t addend, uint64_t a,
+                             uint64_t b, const struct unpacked *factors) {
+    struct unpacked u[3] = {unpack(env, t, addend), factors[0], factors[1]};
     bool inf = u[1].class == CLASS_INF || u[2].class == CLASS_INF;
     bool zero = u[1].class == CLASS_ZERO || u[2].class == CLASS_ZERO;
     bool inf_zero = (u[1].class == CLASS_INF && u[2].class == CLASS_ZERO) ||
@@ -377,6 +388,21 @@ uint64_t fp_muladd(struct fp_env *env, enum fp_type t, uint64_t addend, uint64_t
         return round_wide(env, t, u[0].sign, u[0].exponent + 1, term);
     /* Significands of double have 53 bits, so the product's lowest 22 bits are zero. */
     return add_terms(env, t, u[0].sign, u[0].exponent, term, sign, exponent, product >> 1);
+}
+
+uint64_t fp_muladd(struct fp_env *env, enum fp_type t, uint64_t addend, uint64_t a, uint64_t b) {
+    struct unpacked factors[2] = {unpack(env, t, a), unpack(env, t, b)};
+    return multiply_add(env, t, addend, a, b, factors);
+}
+
+uint64_t fp_muladd_half(struct fp_env *env, uint64_t addend, uint64_t a, uint64_t b) {
+    struct unpacked factors[2] = {unpack(env, FP_HALF, a), unpack(env, FP_HALF, b)};
+    /* FPProcessNaNs3H: a NaN factor is converted, signalling or not */
+    uint64_t wide[2] = {a, b};
+    for (int i = 0; i < 2; i++)
+        if (is_nan(&factors[i]))
+            wide[i] = convert_nan(FP_HALF, FP_SINGLE, wide[i]);
+    return multiply_add(env, FP_SINGLE, addend, wide[0], wide[1], factors);
 }
 
 static uint64_t step(struct fp_env *env, enum fp_type t, uint64_t a, uint64_t b, uint64_t constant,
@@ -605,14 +631,6 @@ uint64_t fp_round_int_n(struct fp_env *env, enum fp_type t, uint64_t a, enum fp_
     if (inexact)
         env->fpsr |= FPSR_IXC;
     return result;
-}
-
-/* FPConvertNaN: the sign and the top of the fraction. */
-static uint64_t convert_nan(enum fp_type from, enum fp_type to, uint64_t a) {
-    uint64_t fraction = a & (quiet_bit(from) * 2 - 1);
-    int shift = (int)fraction_bits(to) - (int)fraction_bits(from);
-    fraction = shift >= 0 ? fraction << shift : fraction >> -shift;
-    return infinity(to, (a & fp_sign_bit(from)) != 0) | quiet_bit(to) | fraction;
 }
 
 uint64_t fp_convert(struct fp_env *env, enum fp_type from, enum fp_type to, uint64_t a,

@@ -48,6 +48,8 @@ uint64_t fp_div(struct fp_env *env, enum fp_type t, uint64_t a, uint64_t b);
 uint64_t fp_sqrt(struct fp_env *env, enum fp_type t, uint64_t a);
 /* addend + a * b */
 uint64_t fp_muladd(struct fp_env *env, enum fp_type t, uint64_t addend, uint64_t a, uint64_t b);
+/* FPMulAddH: a single addend, half-precision factors. */
+uint64_t fp_muladd_half(struct fp_env *env, uint64_t addend, uint64_t a, uint64_t b);
 /* FPRecipStepFused: 2 - a * b; FPRSqrtStepFused: (3 - a * b) / 2 */
 uint64_t fp_recps(struct fp_env *env, enum fp_type t, uint64_t a, uint64_t b);
 uint64_t fp_rsqrts(struct fp_env *env, enum fp_type t, uint64_t a, uint64_t b);
