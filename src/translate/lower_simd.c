@@ -66,8 +66,34 @@ x64_rm v_splat(struct lower *l, unsigned size, uint64_t pattern) {
     return v_const2(l, pattern);
 }
 
+/*
+ * Is the present instruction one whose result is zero where its sources are, and are they zero
+ * above bit 63? Then a 64-bit result computed in whole registers needs no clearing.
+ */
+static bool upper_stays_zero(struct lower *l) {
+    uint32_t w = l->word;
+    switch (l->insn->op) {
+    case A64_ADD_vec:
+    case A64_SUB_vec:
+    case A64_AND_vec:
+    case A64_ORR_vec:
+    case A64_EOR_vec:
+    case A64_BIC_vec:
+    case A64_MUL_vec:
+        return v_upper_zero(l, a64_Rn(w), 8) && v_upper_zero(l, a64_Rm(w), 8);
+    case A64_SHL_vec:
+    case A64_USHR_vec:
+    case A64_SSHR_vec:
+        return v_upper_zero(l, a64_Rn(w), 8);
+    default:
+        return false;
+    }
+}
+
 void v_finish(struct lower *l, unsigned d, unsigned reg, unsigned bytes) {
     unsigned dst = v_dst(d, reg >= VT0 ? reg : VT0);
+    if (bytes == 8 && upper_stays_zero(l))
+        bytes = 16;
     switch (bytes) {
     case 16:
         v_move(l, dst, reg);
@@ -244,70 +270,6 @@ void v_splat_element(struct lower *l, unsigned size, unsigned dst, unsigned m, u
             x64_v3(l->a, V_PSHUFB, 16, dst, dst, v_const2(l, pattern));
         }
     }
-}
-
-/* The bytes of V<n> that insn writes, the rest becoming zero; 0: it does not write V<n>; 16: it may
- * write all. */
-static unsigned written_bytes(const struct insn *in, unsigned n) {
-    uint32_t w = in->word;
-    static const uint8_t type_bytes[4] = {4, 8, 16, 2};
-    switch (a64_rows[in->op].group) {
-    case GROUP_FP:
-        if (a64_Rd(w) != n)
-            return 0;
-        if (bits(w, 24, 1)) /* 3 sources */
-            return type_bytes[bits(w, 22, 2)];
-        if (!bits(w, 21, 1)) /* fixed-point conversions */
-            return 16;
-        if (bits(w, 11, 1) || bits(w, 10, 3) == 4) /* 2 sources, FCSEL, FMOV_imm */
-            return type_bytes[bits(w, 22, 2)];
-        if (bits(w, 10, 5) == 16) /* 1 source */
-            return in->op == A64_FCVT ? type_bytes[bits(w, 15, 2)] : type_bytes[bits(w, 22, 2)];
-        if (in->op == A64_SCVTF_gpr || in->op == A64_UCVTF_gpr || in->op == A64_FMOV_from_gpr)
-            return type_bytes[bits(w, 22, 2)];
-        return 16; /* also those that write no V register */
-    case GROUP_LDST_FP:
-        switch (in->op) {
-        case A64_LDR_fp_imm:
-        case A64_LDUR_fp:
-        case A64_LDR_fp_reg:
-        case A64_LDR_fp_post:
-        case A64_LDR_fp_pre:
-            return a64_Rt(w) != n ? 0 : bits(w, 23, 1) ? 16 : 1u << bits(w, 30, 2);
-        case A64_LDP_fp_off:
-        case A64_LDP_fp_post:
-        case A64_LDP_fp_pre:
-            return a64_Rt(w) != n && a64_Rt2(w) != n ? 0 : 4u << bits(w, 30, 2);
-        case A64_LDR_fp_lit:
-            return a64_Rt(w) != n ? 0 : 4u << bits(w, 30, 2);
-        default:
-            return a64_rows[in->op].properties & A64_LOADS ? 16 : 0;
-        }
-    case GROUP_SIMD_INT:
-    case GROUP_SIMD_FP:
-    case GROUP_SIMD_MOVE:
-    case GROUP_CRYPTO:
-        return a64_Rd(w) == n ? 16 : 0;
-    default:
-        return 0;
-    }
-}
-
-bool v_upper_zero(struct lower *l, unsigned n, unsigned bytes) {
-    const struct insn *in = l->insn;
-    for (unsigned i = 0; i < 24; i++) {
-        if (in == l->region->insns || in->leader)
-            return false;
-        const struct insn *before = in - 1;
-        if (before->next < 0 || &l->region->insns[before->next] != in ||
-            (a64_rows[before->op].properties & A64_ENDS_BLOCK && before->target < 0))
-            return false;
-        unsigned written = written_bytes(before, n);
-        if (written)
-            return written <= bytes;
-        in = before;
-    }
-    return false;
 }
 
 void v_scalar(struct lower *l, unsigned dst, unsigned n, unsigned bytes) {

@@ -76,8 +76,7 @@ void v_sign64(struct lower *l, unsigned dst, unsigned src);
 
 /* V<d> = lo, hi */
 void v_set(struct lower *l, unsigned d, uint64_t lo, uint64_t hi);
-/* Is V<n> known to be zero above its low `bytes`, by the scalar instruction before that wrote it?
- */
+/* Is V<n> known to be zero above its low `bytes` (8, 4)? See vzero.c. */
 bool v_upper_zero(struct lower *l, unsigned n, unsigned bytes);
 /* dst = the low `bytes` (4 or 8) of V<n>, zero above. */
 void v_scalar(struct lower *l, unsigned dst, unsigned n, unsigned bytes);

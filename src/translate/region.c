@@ -196,7 +196,8 @@ static void find_edges(struct region_builder *b) {
 
 /* Must NZCV be exact at this instruction because a fault of it would show it to a handler? */
 static bool fault_shows_flags(const struct region_builder *b, enum a64_op op) {
-    return b->precise_flags && (a64_rows[op].properties & (A64_LOADS | A64_STORES));
+    return b->precise_flags &&
+           (op == A64_HLT || (a64_rows[op].properties & (A64_LOADS | A64_STORES)));
 }
 
 /* May NZCV be read before it is written, from pc on? Looks at `*budget` instructions at most; then:
@@ -521,6 +522,7 @@ bool region_translate(struct region_builder *b, guest_addr pc) {
         return false;
     find_edges(b);
     region_analyse_flags(b);
+    region_analyse_vectors(b);
     region_plan_loops(b);
     b->boundary_count = b->entry_count = b->cold_count = 0;
     struct lower l = {.a = &b->a, .region = b, .flags = FLAGS_NONE, .flags_saved = true};

@@ -48,7 +48,8 @@ struct insn {
     uint8_t map;              /* index in maps[]: where X registers are (loops.c) */
     enum flags_kind in_flags; /* where NZCV is at a leader's start */
     bool in_saved;
-    bool in_known; /* in_flags and in_saved are settled */
+    uint32_t zero8, zero4; /* V registers known to be zero above 8, above 4 bytes (vzero.c) */
+    bool in_known;         /* in_flags and in_saved are settled */
     struct x64_label label;
 };
 
@@ -113,8 +114,8 @@ struct region_builder {
 
     /* given by the engine */
     unsigned (*fp_traps)(guest_addr pc); /* has this FP instruction trapped often? NULL: none */
-    bool strict_fp;     /* some thread has set FPCR.DN or FZ: see lower_fp.c */
-    bool precise_flags; /* a fault shows NZCV even where it is dead */
+    bool strict_fp;                      /* some thread has set FPCR.DN or FZ: see lower_fp.c */
+    bool precise_flags;                  /* a fault shows NZCV even where it is dead */
     bool (*executable)(guest_addr pc);
     bool (*read_code)(void *dst, guest_addr src, size_t bytes);
     bool (*masks_tags)(
@@ -137,6 +138,8 @@ bool region_fetch(struct region_builder *b, guest_addr pc, uint32_t *word);
 /* region.c, for the branch lowerings */
 void region_discover(struct region_builder *b, guest_addr pc);
 void region_analyse_flags(struct region_builder *b);
+/* vzero.c: fills zero8 and zero4. */
+void region_analyse_vectors(struct region_builder *b);
 /* loops.c: gives call-free loops register maps; and the code that goes from one map to another
  * (EFLAGS, scratch kept). */
 void region_plan_loops(struct region_builder *b);
