@@ -26,16 +26,54 @@ static bool is_pair(const struct insn *first, const struct insn *second) {
            a64_Rd(second->word) == d && a64_Rn(second->word) == d;
 }
 
+/*
+ * The round after the pair that begins with `first`, when it follows at once: its key is then added
+ * by this pair's AESENC, as x86 would have it. The state between is no guest state, so the
+ * boundaries there are taken away.
+ */
+static const struct insn *next_round(const struct lower *l, const struct insn *first) {
+    const struct insn *mix = insn_after(l, first);
+    if (!is_pair(first, mix))
+        return NULL;
+    const struct insn *next = insn_after(l, mix);
+    if (!next || next->op != first->op || a64_Rd(next->word) != a64_Rd(first->word) ||
+        a64_Rn(next->word) == a64_Rd(first->word))
+        return NULL;
+    return next;
+}
+
+/* Did the pair before `in` add its key already? */
+static bool key_added(const struct lower *l, const struct insn *in) {
+    const struct insn *mix = insn_before(l, in), *first = mix ? insn_before(l, mix) : NULL;
+    return first && next_round(l, first) == in;
+}
+
+static void drop_boundary(struct lower *l) {
+    struct region_builder *b = l->region;
+    if (b->boundary_count > 1 && b->boundaries[b->boundary_count - 1].host == x64_pos(l->a))
+        b->boundary_count--;
+}
+
 static void aes_round(struct lower *l, uint32_t w, enum x64_vop last, enum x64_vop full) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
     if (!l->a->feat.aes) {
         by_helper(l, w);
         return;
     }
-    bool fused = is_pair(l->insn, insn_after(l, l->insn));
-    v_zero(l, VT1);
-    v_op_rm(l, V_PXOR, dst, vr(d), vr(a64_Rn(w)));
-    x64_v3(l->a, fused ? full : last, 16, dst, dst, x64_r(VT1));
+    const struct insn *next = next_round(l, l->insn);
+    bool added = key_added(l, l->insn);
+    if (added)
+        drop_boundary(l);
+    x64_rm key = x64_r(VT1);
+    if (next)
+        key = vr(a64_Rn(next->word));
+    else
+        v_zero(l, VT1);
+    if (added)
+        dst = v_read(l, d, VT0);
+    else
+        v_op_rm(l, V_PXOR, dst, vr(d), vr(a64_Rn(w)));
+    x64_v3(l->a, is_pair(l->insn, insn_after(l, l->insn)) ? full : last, 16, dst, dst, key);
     v_commit(l, d, dst);
 }
 LOWER(AESE) {
@@ -45,11 +83,21 @@ LOWER(AESD) {
     aes_round(l, w, V_AESDECLAST, V_AESDEC);
 }
 
+/* Did the AESE (AESD) before this one do its work? */
+static bool mixed_already(struct lower *l) {
+    const struct insn *first = insn_before(l, l->insn);
+    if (!is_pair(first, l->insn))
+        return false;
+    if (next_round(l, first))
+        drop_boundary(l);
+    return true;
+}
+
 LOWER(AESMC) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
     if (!l->a->feat.aes) {
         by_helper(l, w);
-    } else if (!is_pair(insn_before(l, l->insn), l->insn)) {
+    } else if (!mixed_already(l)) {
         v_zero(l, VT1);
         v_copy(l, VT0, a64_Rn(w)); /* what AESENC does before mixing is undone first */
         x64_v3(l->a, V_AESDECLAST, 16, VT0, VT0, x64_r(VT1));
@@ -62,7 +110,7 @@ LOWER(AESIMC) {
     unsigned d = a64_Rd(w), dst = v_dst(d, VT0);
     if (!l->a->feat.aes) {
         by_helper(l, w);
-    } else if (!is_pair(insn_before(l, l->insn), l->insn)) {
+    } else if (!mixed_already(l)) {
         x64_v2(l->a, V_AESIMC, 16, dst, vr(a64_Rn(w)));
         v_commit(l, d, dst);
     }
