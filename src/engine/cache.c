@@ -17,10 +17,12 @@
 
 #include "base/hostcall.h"
 #include "base/relocate.h"
+#include "engine/offsets.h"
 #include "engine/stubs.h"
 #include "engine/thread.h"
 
-#define HASH_BITS        18
+#define HASH_FACTOR      0x9e3779b97f4a7c15ull
+#define HASH_PROBES      4 /* that stub_dispatch makes without wrapping around */
 #define HASH_SIZE        (1u << HASH_BITS)
 #define HASH_LIMIT       (HASH_SIZE / 2)
 #define HASH_EMPTY       0
@@ -32,7 +34,7 @@
 #define MIN_REGION_BYTES 24 /* room for the jump that replaces a dead region's entry */
 #define MAX_REGION_BYTES (REGION_MAX_INSNS * 256u)
 #define MAX_TAGGED_SITES 4096
-#define FP_SITES 1024
+#define FP_SITES         1024
 
 struct hash_entry {
     guest_addr pc;
@@ -108,7 +110,12 @@ static struct x64_features detect_features(void) {
 /* ---- look-up by guest pc ---- */
 
 static uint32_t hash_slot(guest_addr pc) {
-    return (uint32_t)((pc >> 2) * 0x9e3779b97f4a7c15ull >> (64 - HASH_BITS));
+    return (uint32_t)((pc >> 2) * HASH_FACTOR >> (64 - HASH_BITS));
+}
+
+void cache_init_cpu(struct cpu *cpu) {
+    cpu->hash = cache.hash;
+    cpu->hash_factor = HASH_FACTOR;
 }
 
 const void *cache_lookup(guest_addr pc) {
@@ -459,7 +466,8 @@ void cache_mask_tags(struct thread *t, guest_addr pc) {
 
 /* ---- FP instructions that trap often ---- */
 
-/* By hash; of two that collide, the earlier one is forgotten and will be noted again. Bit 0: level 2. */
+/* By hash; of two that collide, the earlier one is forgotten and will be noted again. Bit 0:
+ * level 2. */
 static guest_addr *fp_site_slot(guest_addr pc) {
     return &cache.fp_sites[(pc >> 2) & (FP_SITES - 1)];
 }
@@ -498,7 +506,7 @@ void cache_init(uint64_t bytes) {
             hostcall(__NR_mprotect, cache.start, bytes, PROT_READ | PROT_WRITE | PROT_EXEC)))
         die(125, "the host does not allow memory that is writable and executable");
     cache.feat = detect_features();
-    cache.hash = must_alloc(HASH_SIZE * sizeof(*cache.hash));
+    cache.hash = must_alloc((HASH_SIZE + HASH_PROBES) * sizeof(*cache.hash));
     cache.regions = must_alloc(MAX_REGIONS * sizeof(*cache.regions));
     cache.nodes = must_alloc(MAX_PAGE_NODES * sizeof(*cache.nodes));
     cache.buckets = must_alloc(PAGE_BUCKETS * sizeof(*cache.buckets));

@@ -31,6 +31,8 @@ extern struct lock engine_lock;
 extern struct cache_stats cache_stats;
 
 void cache_init(uint64_t bytes);
+/* Tells a thread's cpu where the look-up table is. */
+void cache_init_cpu(struct cpu *cpu);
 /* The host code of pc, if there is any. */
 const void *cache_lookup(guest_addr pc);
 /* Translates pc. NULL: pc is not executable or not readable. Call with engine_lock held. */
@@ -49,7 +51,8 @@ void cache_invalidate_pages(struct thread *t, guest_addr start, uint64_t bytes);
 /* From now on translations mind FPCR.DN and FZ; those that do not are dropped. */
 void cache_set_strict_fp(struct thread *t);
 bool cache_is_strict_fp(void);
-/* The FP instruction at pc trapped often: its translation must avoid that. 0: it did not; 2: it did even so. */
+/* The FP instruction at pc trapped often: its translation must avoid that. 0: it did not; 2: it did
+ * even so. */
 unsigned cache_fp_site(guest_addr pc);
 void cache_note_fp_site(struct thread *t, guest_addr pc);
 /* The access at pc uses tagged addresses: its translation must mask them. */
@@ -82,6 +85,8 @@ void world_remove_thread(struct thread *t);
  * it. */
 void world_each(void (*fn)(struct thread *t, void *arg), void *arg);
 unsigned world_count(void);
+/* Called before the address space gets its second thread: what world_stop's barrier needs. */
+void world_prepare_threads(void);
 void world_fork_prepare(void);
 void world_fork_parent(void);
 void world_fork_child(struct thread *self);

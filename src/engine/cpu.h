@@ -62,9 +62,9 @@ enum stub {
 
 /* cpu->pending bits: reasons not to run guest code now */
 enum pending {
-    PENDING_SIGNAL = 1, /* a signal was taken */
-    PENDING_STOP = 2,   /* the world is stopped */
-    PENDING_FLUSH = 4,  /* translations died: forget host addresses */
+    PENDING_SIGNAL = 1,    /* a signal was taken */
+    PENDING_STOP = 2,      /* the world is stopped */
+    PENDING_FLUSH = 4,     /* translations died: forget host addresses */
     PENDING_STRICT_FP = 8, /* FPCR.DN or FZ was set: translations must mind them from now on */
     PENDING_FP_SITE = 16,  /* an FP instruction trapped often: fp_site */
 };
@@ -88,9 +88,12 @@ struct cpu {
     void *enter_target;
     void *resume; /* EXIT_SVC: where translated code goes on */
     void *exit_data;
-    uint64_t image_base; /* of the runtime: helpers are reached as image_base + offset */
+    uint64_t image_base;  /* of the runtime: helpers are reached as image_base + offset */
+    const void *hash;     /* the look-up table, for stub_dispatch */
+    uint64_t hash_factor; /* its multiplier */
     void *stub[STUB_COUNT];
-    uint64_t scratch[4]; /* spill space of lowerings; [1]: tagged address being used; [3]: fence dummy */
+    uint64_t
+        scratch[4]; /* spill space of lowerings; [1]: tagged address being used; [3]: fence dummy */
     struct vreg v[32];
     struct vreg vscratch[4];
     struct jump_cache_entry jump_cache[JUMP_CACHE_ENTRIES];

@@ -125,6 +125,9 @@ static void leave_soon(struct thread *t, struct host_ucontext *uc) {
         return; /* C, or on the way into it */
     bool exact = false;
     const struct boundary *b = cache_boundary(r, rip, &exact);
+    /* Instructions folded into the next one's code share its offset: nothing of them has been done. */
+    while (exact && b > r->boundaries && b[-1].host == b->host)
+        b--;
     if (exact)
         leave_at(t, uc, r, b, EXIT_PENDING);
     else

@@ -8,5 +8,8 @@
 #define CPU_ENTER_TARGET 344
 #define CPU_RESUME       352
 #define CPU_EXIT_DATA    360
-#define CPU_V            464
-#define CPU_JUMP_CACHE   1040
+#define CPU_HASH         376
+#define CPU_HASH_FACTOR  384
+#define CPU_V            480
+#define CPU_JUMP_CACHE   1056
+#define HASH_BITS        18 /* of the look-up table from guest pc to host code */

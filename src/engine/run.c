@@ -24,6 +24,8 @@ _Static_assert(offsetof(struct cpu, shadow_top) == CPU_SHADOW_TOP, "offsets.h");
 _Static_assert(offsetof(struct cpu, enter_target) == CPU_ENTER_TARGET, "offsets.h");
 _Static_assert(offsetof(struct cpu, resume) == CPU_RESUME, "offsets.h");
 _Static_assert(offsetof(struct cpu, exit_data) == CPU_EXIT_DATA, "offsets.h");
+_Static_assert(offsetof(struct cpu, hash) == CPU_HASH, "offsets.h");
+_Static_assert(offsetof(struct cpu, hash_factor) == CPU_HASH_FACTOR, "offsets.h");
 _Static_assert(offsetof(struct cpu, v) == CPU_V, "offsets.h");
 _Static_assert(offsetof(struct cpu, jump_cache) == CPU_JUMP_CACHE, "offsets.h");
 _Static_assert(EXIT_LINK == 1 && EXIT_SVC == 2 && EXIT_PENDING == 6, "stubs.S");
@@ -63,6 +65,7 @@ void engine_cpu_init(struct cpu *cpu, void *shadow_top) {
     for (unsigned i = 0; i < JUMP_CACHE_ENTRIES; i++)
         cpu->jump_cache[i].pc = ~0ull;
     cpu->image_base = (uint64_t)image_self();
+    cache_init_cpu(cpu);
     cpu->exclusive_address = ~0ull;
     cpu->shadow_top = (uint8_t *)shadow_top - 64;
     engine_shadow_reset(cpu);
@@ -240,6 +243,7 @@ NORETURN void engine_run(struct thread *t) {
 
 void engine_init(void) {
     cache_init(options.code_cache_bytes);
+    cache_init_cpu(&current()->cpu);
     fpcr_write(&current()->cpu, 0);
     hostsig_init();
     struct thread *t = current();

@@ -87,9 +87,11 @@ global guest_enter
     movq %rsp, AT(CPU_HOST_SP)
     movq %rsi, AT(CPU_ENTER_TARGET)
 global guest_enter_check
-    /* in_guest before pending is read: the other side sets pending, then reads in_guest (world.c) */
-    movl $1, %eax
-    xchgl %eax, AT(CPU_IN_GUEST)
+    /*
+     * in_guest must be seen set before pending is read: the other side sets pending, then reads in_guest. The
+     * barrier between the two is world.c's to make, which is rare, not ours (about 20 cycles each time).
+     */
+    movl $1, AT(CPU_IN_GUEST)
     cmpl $0, AT(CPU_PENDING)
     jne guest_enter_abort
     load_pinned
@@ -121,12 +123,12 @@ global stub_link
     movl $1, %eax /* EXIT_LINK */
     jmp exit_with_state
 
-/* The shadow stack ran empty: its last entry, at shadow_top - 8, leads here, and has to again. */
+/* The shadow stack ran empty: its last entry leads here. */
+global stub_lookup_start
 global stub_underflow
     movq AT(CPU_SHADOW_TOP), %rsp
     leaq -8(%rsp), %rsp
     /* fall through */
-global stub_lookup_start
 global stub_return
     movq %r15, %rax
     movl %eax, %ecx
@@ -134,10 +136,35 @@ global stub_return
     cmpq CPU_JUMP_CACHE - BIAS(%rbp,%rcx,4), %rax
     jne stub_dispatch
     jmpq *CPU_JUMP_CACHE + 8 - BIAS(%rbp,%rcx,4)
+
+/* The pc in rax is not in the jump cache: four probes of the look-up table (cache.c), then C. */
+global stub_dispatch
+    testb $3, %al /* the table marks deleted entries with an odd pc */
+    jne 2f
+    movq %rax, %rcx
+    shrq $2, %rcx
+    imulq AT(CPU_HASH_FACTOR), %rcx
+    shrq $(64 - HASH_BITS), %rcx
+    shlq $4, %rcx
+    addq AT(CPU_HASH), %rcx
+    .rept 3
+    cmpq %rax, (%rcx)
+    je 1f
+    addq $16, %rcx
+    .endr
+    cmpq %rax, (%rcx)
+    jne 2f
+1:  movq 8(%rcx), %rdx
+    testq %rdx, %rdx /* pc 0 finds an empty entry */
+    je 2f
+    movl %eax, %ecx
+    andl $0xffc, %ecx
+    movq %rax, CPU_JUMP_CACHE - BIAS(%rbp,%rcx,4)
+    movq %rdx, CPU_JUMP_CACHE + 8 - BIAS(%rbp,%rcx,4)
+    jmpq *%rdx
 global stub_lookup_end
 
-global stub_dispatch
-    movq %rax, AT(CPU_PC)
+2:  movq %rax, AT(CPU_PC)
     xorl %eax, %eax /* EXIT_DISPATCH */
 exit_with_state:
     store_pinned

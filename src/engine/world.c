@@ -11,6 +11,8 @@
 #include "engine/hostsig.h"
 
 #include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <linux/mman.h>
 
 #include "base/hostcall.h"
 #include "engine/thread.h"
@@ -19,7 +21,8 @@ static struct world {
     struct lock lock; /* of the list */
     struct thread *threads;
     unsigned count;
-    uint32_t stopped; /* futex word of parked threads */
+    uint32_t stopped;              /* futex word of parked threads */
+    bool barrier_ready, expedited; /* membarrier: asked for, to be had */
 } world;
 
 void world_add_thread(struct thread *t) {
@@ -49,6 +52,29 @@ unsigned world_count(void) {
     return __atomic_load_n(&world.count, __ATOMIC_RELAXED);
 }
 
+void world_prepare_threads(void) {
+    if (!world.barrier_ready &&
+        !host_failed(hostcall(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)))
+        world.expedited = true;
+    world.barrier_ready = true;
+}
+
+/*
+ * A full memory barrier in every thread of this address space that is running: between
+ * PENDING_STOP, which we have set, and in_guest, which we are going to read. Without membarrier,
+ * taking write permission from a page makes the kernel interrupt the other processors.
+ */
+static void barrier_everywhere(void) {
+    if (world.expedited &&
+        !host_failed(hostcall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0)))
+        return;
+    static uint8_t page[2 * PAGE_BYTES];
+    uint8_t *p = (uint8_t *)ALIGN_UP((uint64_t)page, PAGE_BYTES);
+    hostcall(__NR_mprotect, p, PAGE_BYTES, PROT_READ | PROT_WRITE);
+    __atomic_fetch_add(p, 1, __ATOMIC_SEQ_CST); /* mapped and dirty, or there is nothing to flush */
+    hostcall(__NR_mprotect, p, PAGE_BYTES, PROT_READ);
+}
+
 static bool is_inside(const struct thread *t) {
     return __atomic_load_n(&t->cpu.in_guest, __ATOMIC_SEQ_CST) != 0;
 }
@@ -59,6 +85,8 @@ void world_stop(struct thread *self) {
     for (struct thread *t = world.threads; t; t = t->next)
         if (t != self)
             __atomic_fetch_or(&t->cpu.pending, PENDING_STOP, __ATOMIC_SEQ_CST);
+    if (world.count > 1)
+        barrier_everywhere();
     for (struct thread *t = world.threads; t; t = t->next) {
         for (unsigned round = 0; t != self && is_inside(t); round++) {
             if (round % 64 == 0 && hostsig_kick(t) < 0)

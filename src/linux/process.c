@@ -143,6 +143,7 @@ static int64_t clone_task(struct thread *t, struct clone_request *r) {
     r->args.tls = (uint64_t)child;
     r->args.stack = (uint64_t)child->c_stack_top - C_STACK_BYTES;
     r->args.stack_size = C_STACK_BYTES;
+    world_prepare_threads();
     world_add_thread(child);
     int64_t ret = r->args_bytes
                       ? clone3_on_stack(&r->args, r->args_bytes, child_start, child)
