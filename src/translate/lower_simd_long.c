@@ -101,10 +101,25 @@ void v_multiply_long(struct lower *l, unsigned size, bool sign, bool high, unsig
         x64_v2(a, sign ? V_PMOVSXBW : V_PMOVZXBW, 16, VT1, src);
         x64_v3(a, V_PMULLW, 16, VT0, VT0, x64_r(VT1));
         break;
-    case 1: /* low and high halves of the products, interleaved */
+    case 1:
+        if (sign) { /* PMADDWD with zeros beside V<n>'s elements gives the single products */
+            if (high)
+                v_zero(l, VT2);
+            if (high)
+                v_op_rm(l, V_PUNPCKHWD, VT0, vr(n), x64_r(VT2));
+            else
+                x64_v2(a, V_PMOVZXWD, 16, VT0, vr(n));
+            if (high)
+                v_op_rm(l, V_PUNPCKHWD, VT1, src, x64_r(VT2));
+            else
+                x64_v2(a, V_PMOVZXWD, 16, VT1, src);
+            x64_v3(a, V_PMADDWD, 16, VT0, VT0, x64_r(VT1));
+            break;
+        }
+        /* low and high halves of the products, interleaved */
         v_load(l, VT1, src);
         v_op_rm(l, V_PMULLW, VT0, vr(n), x64_r(VT1));
-        x64_v3(a, sign ? V_PMULHW : V_PMULHUW, 16, VT1, VT1, vr(n));
+        x64_v3(a, V_PMULHUW, 16, VT1, VT1, vr(n));
         x64_v3(a, high ? V_PUNPCKHWD : V_PUNPCKLWD, 16, VT0, VT0, x64_r(VT1));
         break;
     default: /* PMULDQ takes elements 0 and 2 */

@@ -121,7 +121,13 @@ LOWER(SHL_scalar) {
 /* V<d> = VT0 where `mask` repeats ones, V<d> elsewhere. VT0 is zero outside mask. */
 static void insert(struct lower *l, uint32_t w, unsigned size, uint64_t mask, unsigned bytes) {
     unsigned d = a64_Rd(w);
-    v_op_rm(l, V_PAND, VT1, vr(d), v_splat(l, size, ~mask));
+    x64_rm keep = v_splat(l, size, ~mask);
+    if (l->a->feat.avx512) { /* VT0 | (d & keep) */
+        x64_v3_i(l->a, V_VPTERNLOGD, 16, VT0, v_read(l, d, VT1), keep, 0xf8);
+        v_finish(l, d, VT0, bytes);
+        return;
+    }
+    v_op_rm(l, V_PAND, VT1, vr(d), keep);
     v_last(l, V_POR, d, VT0, x64_r(VT1), bytes);
 }
 static void sli(struct lower *l, uint32_t w, unsigned bytes) {
