@@ -13,6 +13,7 @@
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
 #include <linux/resource.h>
+#include <linux/time.h>
 #include <asm/stat.h>
 
 #define HIDDEN_MAX 8
@@ -83,8 +84,71 @@ int64_t sysroot_open(const char *directory) {
     return 0;
 }
 
+/*
+ * Top-level names the sysroot does not have (/tmp, /proc, /home ...): most lookups end there, and
+ * asking its directory for its change time is several times cheaper than openat2. Anything made or
+ * renamed in it changes that time.
+ */
+#define ABSENT_MAX   16
+#define ABSENT_BYTES 24
+#define CLOCK_TICK_NS                                                                            \
+    1000000000 /* two changes closer than the kernel's tick may have one time: wait well past it \
+                */
+
+static struct {
+    uint32_t busy; /* taken by try only: who cannot have it asks the kernel (also after a fork that
+                      froze it) */
+    int64_t changed; /* nanoseconds: of the sysroot directory, when the names were noted */
+    unsigned count;
+    char names[ABSENT_MAX][ABSENT_BYTES];
+} absent;
+
+static int64_t now_ns(void) {
+    struct timespec ts;
+    hostcall(__NR_clock_gettime, CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + (int64_t)ts.tv_nsec;
+}
+
+/* The first component of an absolute path: its length, 0 if it is none of these. */
+static unsigned top_level_name(char name[ABSENT_BYTES], const char *path) {
+    while (*path == '/')
+        path++;
+    unsigned n = 0;
+    for (; path[n] && path[n] != '/'; n++) {
+        if (n == ABSENT_BYTES - 1)
+            return 0;
+        name[n] = path[n];
+    }
+    name[n] = 0;
+    return strcmp(name, ".") && strcmp(name, "..") ? n : 0;
+}
+
+/* Is the path's top-level name known, or with `find_out` now found, to be absent from the sysroot?
+ */
+static bool top_level_absent(const char *path, bool find_out) {
+    char name[ABSENT_BYTES];
+    struct stat st;
+    if (!top_level_name(name, path) || hostcall(__NR_fstat, sysroot_fd(), &st))
+        return false;
+    int64_t changed = (int64_t)st.st_ctime * 1000000000 + (int64_t)st.st_ctime_nsec;
+    bool found = false;
+    if (__atomic_exchange_n(&absent.busy, 1, __ATOMIC_ACQUIRE))
+        return false;
+    if (absent.changed != changed) {
+        absent.count = 0;
+        absent.changed = changed;
+    }
+    for (unsigned i = 0; i < absent.count && !found; i++)
+        found = strcmp(absent.names[i], name) == 0;
+    if (!found && find_out && absent.count < ABSENT_MAX && changed + CLOCK_TICK_NS < now_ns() &&
+        hostcall(__NR_faccessat2, sysroot_fd(), name, 0, AT_SYMLINK_NOFOLLOW) == -ENOENT)
+        str_copy(absent.names[absent.count++], name, ABSENT_BYTES);
+    __atomic_store_n(&absent.busy, 0, __ATOMIC_RELEASE);
+    return found;
+}
+
 int64_t sysroot_openat(const char *path, uint32_t flags, uint32_t mode) {
-    if (!own.sysroot || path[0] != '/')
+    if (!own.sysroot || path[0] != '/' || top_level_absent(path, false))
         return -ENOENT;
     struct open_how how = {.flags = flags & ~(uint32_t)O_CREAT, .resolve = RESOLVE_IN_ROOT};
     if ((flags & O_TMPFILE) == O_TMPFILE)
@@ -96,6 +160,8 @@ int64_t sysroot_openat(const char *path, uint32_t flags, uint32_t mode) {
         hostcall(__NR_close, fd);
         return -EEXIST;
     }
+    if (fd == -ENOENT)
+        top_level_absent(path, true);
     return fd == -ENOTDIR ? -ENOENT : fd;
 }
 
