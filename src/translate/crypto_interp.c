@@ -188,6 +188,113 @@ static void sha512(enum a64_op op, struct vreg *d, struct vreg x, struct vreg y)
     *d = w;
 }
 
+/* ---- SM4 (GB/T 32907), SM3 (GB/T 32905) ---- */
+
+/* clang-format off */
+static const uint8_t sm4_sbox[256] = {
+    0xd6, 0x90, 0xe9, 0xfe, 0xcc, 0xe1, 0x3d, 0xb7, 0x16, 0xb6, 0x14, 0xc2, 0x28, 0xfb, 0x2c, 0x05,
+    0x2b, 0x67, 0x9a, 0x76, 0x2a, 0xbe, 0x04, 0xc3, 0xaa, 0x44, 0x13, 0x26, 0x49, 0x86, 0x06, 0x99,
+    0x9c, 0x42, 0x50, 0xf4, 0x91, 0xef, 0x98, 0x7a, 0x33, 0x54, 0x0b, 0x43, 0xed, 0xcf, 0xac, 0x62,
+    0xe4, 0xb3, 0x1c, 0xa9, 0xc9, 0x08, 0xe8, 0x95, 0x80, 0xdf, 0x94, 0xfa, 0x75, 0x8f, 0x3f, 0xa6,
+    0x47, 0x07, 0xa7, 0xfc, 0xf3, 0x73, 0x17, 0xba, 0x83, 0x59, 0x3c, 0x19, 0xe6, 0x85, 0x4f, 0xa8,
+    0x68, 0x6b, 0x81, 0xb2, 0x71, 0x64, 0xda, 0x8b, 0xf8, 0xeb, 0x0f, 0x4b, 0x70, 0x56, 0x9d, 0x35,
+    0x1e, 0x24, 0x0e, 0x5e, 0x63, 0x58, 0xd1, 0xa2, 0x25, 0x22, 0x7c, 0x3b, 0x01, 0x21, 0x78, 0x87,
+    0xd4, 0x00, 0x46, 0x57, 0x9f, 0xd3, 0x27, 0x52, 0x4c, 0x36, 0x02, 0xe7, 0xa0, 0xc4, 0xc8, 0x9e,
+    0xea, 0xbf, 0x8a, 0xd2, 0x40, 0xc7, 0x38, 0xb5, 0xa3, 0xf7, 0xf2, 0xce, 0xf9, 0x61, 0x15, 0xa1,
+    0xe0, 0xae, 0x5d, 0xa4, 0x9b, 0x34, 0x1a, 0x55, 0xad, 0x93, 0x32, 0x30, 0xf5, 0x8c, 0xb1, 0xe3,
+    0x1d, 0xf6, 0xe2, 0x2e, 0x82, 0x66, 0xca, 0x60, 0xc0, 0x29, 0x23, 0xab, 0x0d, 0x53, 0x4e, 0x6f,
+    0xd5, 0xdb, 0x37, 0x45, 0xde, 0xfd, 0x8e, 0x2f, 0x03, 0xff, 0x6a, 0x72, 0x6d, 0x6c, 0x5b, 0x51,
+    0x8d, 0x1b, 0xaf, 0x92, 0xbb, 0xdd, 0xbc, 0x7f, 0x11, 0xd9, 0x5c, 0x41, 0x1f, 0x10, 0x5a, 0xd8,
+    0x0a, 0xc1, 0x31, 0x88, 0xa5, 0xcd, 0x7b, 0xbd, 0x2d, 0x74, 0xd0, 0x12, 0xb8, 0xe5, 0xb4, 0xb0,
+    0x89, 0x69, 0x97, 0x4a, 0x0c, 0x96, 0x77, 0x7e, 0x65, 0xb9, 0xf1, 0x09, 0xc5, 0x6e, 0xc6, 0x84,
+    0x18, 0xf0, 0x7d, 0xec, 0x3a, 0xdc, 0x4d, 0x20, 0x79, 0xee, 0x5f, 0x3e, 0xd7, 0xcb, 0x39, 0x48,
+};
+/* clang-format on */
+
+static uint32_t sm4_substitute(uint32_t x) {
+    return sm4_sbox[x & 255] | (uint32_t)sm4_sbox[x >> 8 & 255] << 8 |
+           (uint32_t)sm4_sbox[x >> 16 & 255] << 16 | (uint32_t)sm4_sbox[x >> 24] << 24;
+}
+
+static void sm4_rounds(union block *x, const union block *keys, bool schedule) {
+    for (unsigned i = 0; i < 4; i++) {
+        uint32_t t = sm4_substitute(x->s[3] ^ x->s[2] ^ x->s[1] ^ keys->s[i]);
+        if (schedule)
+            t ^= rol(t, 13) ^ rol(t, 23);
+        else
+            t ^= rol(t, 2) ^ rol(t, 10) ^ rol(t, 18) ^ rol(t, 24);
+        t ^= x->s[0];
+        x->s[0] = x->s[1];
+        x->s[1] = x->s[2];
+        x->s[2] = x->s[3];
+        x->s[3] = t;
+    }
+}
+
+/* SM3TT1A, TT1B, TT2A, TT2B */
+static void sm3_round(enum a64_op op, union block *x, uint32_t n3, uint32_t w) {
+    uint32_t a = x->s[3], b = x->s[2], c = x->s[1], t;
+    bool first = op == A64_SM3TT1A || op == A64_SM3TT1B;
+    if (op == A64_SM3TT1A || op == A64_SM3TT2A)
+        t = a ^ b ^ c;
+    else
+        t = op == A64_SM3TT1B ? majority(a, b, c) : choose(a, b, c);
+    t += x->s[0] + w + (first ? n3 ^ rol(a, 12) : n3);
+    x->s[0] = c;
+    x->s[1] = rol(b, first ? 9 : 19);
+    x->s[2] = a;
+    x->s[3] = first ? t : t ^ rol(t, 9) ^ rol(t, 17);
+}
+
+static uint32_t sm3_spread(uint32_t x) {
+    return x ^ rol(x, 15) ^ rol(x, 23);
+}
+
+static void sm3_schedule(enum a64_op op, union block *d, const union block *n,
+                         const union block *m) {
+    union block x = *d;
+    exclusive_or(&x.v, &n->v);
+    if (op == A64_SM3PARTW1) {
+        for (unsigned i = 0; i < 3; i++)
+            x.s[i] = sm3_spread(x.s[i] ^ rol(m->s[i + 1], 15));
+        x.s[3] = sm3_spread(x.s[3] ^ rol(x.s[0], 15));
+    } else {
+        uint32_t first = rol(n->s[0] ^ rol(m->s[0], 7), 15);
+        for (unsigned i = 0; i < 4; i++)
+            x.s[i] ^= rol(m->s[i], 7);
+        x.s[3] ^= sm3_spread(first);
+    }
+    *d = x;
+}
+
+static bool chinese(enum a64_op op, uint32_t w, union block *d, union block *n,
+                    const union block *m, const union block *a) {
+    switch (op) {
+    case A64_SM4E:
+        sm4_rounds(d, n, false);
+        return true;
+    case A64_SM4EKEY:
+        sm4_rounds(n, m, true);
+        *d = *n;
+        return true;
+    case A64_SM3SS1:
+        *d = (union block){{{0, (uint64_t)rol(rol(n->s[3], 12) + m->s[3] + a->s[3], 7) << 32}}};
+        return true;
+    case A64_SM3TT1A:
+    case A64_SM3TT1B:
+    case A64_SM3TT2A:
+    case A64_SM3TT2B:
+        sm3_round(op, d, n->s[3], m->s[bits(w, 12, 2)]);
+        return true;
+    case A64_SM3PARTW1:
+    case A64_SM3PARTW2:
+        sm3_schedule(op, d, n, m);
+        return true;
+    default:
+        return false;
+    }
+}
+
 void crypto_helper(struct cpu *cpu, uint64_t word) {
     uint32_t w = (uint32_t)word;
     enum a64_op op = a64_decode(w);
@@ -229,8 +336,11 @@ void crypto_helper(struct cpu *cpu, uint64_t word) {
             d.s[i] += (ror(t, 17) ^ ror(t, 19) ^ t >> 10) + (i < 3 ? n.s[i + 1] : m.s[0]);
         }
         break;
-    default:
-        sha512(op, &d.v, n.v, m.v);
+    default: {
+        union block a = {cpu->v[a64_Ra(w)]};
+        if (!chinese(op, w, &d, &n, &m, &a))
+            sha512(op, &d.v, n.v, m.v);
+    }
     }
     cpu->v[a64_Rd(w)] = d.v;
 }

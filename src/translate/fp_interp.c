@@ -829,7 +829,7 @@ bool fp_execute(const struct cpu *cpu, struct fp_env *env, uint32_t w, struct vr
 
 void fp_helper(struct cpu *cpu, uint64_t word) {
     uint32_t w = (uint32_t)word;
-    struct fp_env env = {cpu->fpcr, 0};
+    struct fp_env env = {cpu->fpcr, 0, false};
     struct vreg result;
     struct conversion k;
     enum a64_op op = a64_decode(w);

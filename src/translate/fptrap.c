@@ -406,7 +406,7 @@ bool fp_trap_handle(struct fp_trap *trap) {
     struct operands o;
     uint32_t w = *(const uint32_t *)trap->pc;
     enum a64_op op = a64_decode(w);
-    struct fp_env env = {trap->cpu->fpcr, 0};
+    struct fp_env env = {trap->cpu->fpcr, 0, false};
     if (!decode_host((const uint8_t *)trap->host_pc, rbp, &h))
         return false;
     load_operands(&h, f, &o);

@@ -320,3 +320,19 @@ LOWER(XAR) { /* ror(n ^ m, imm6) */
         rotate64(l, n);
     v_finish(l, a64_Rd(w), VT0, 16);
 }
+
+/* ---- SM3, SM4 ---- */
+
+#define BY_HELPER(id)    \
+    LOWER(id) {          \
+        by_helper(l, w); \
+    }
+BY_HELPER(SM3PARTW1)
+BY_HELPER(SM3PARTW2)
+BY_HELPER(SM3SS1)
+BY_HELPER(SM3TT1A)
+BY_HELPER(SM3TT1B)
+BY_HELPER(SM3TT2A)
+BY_HELPER(SM3TT2B)
+BY_HELPER(SM4E)
+BY_HELPER(SM4EKEY)

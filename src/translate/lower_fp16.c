@@ -1,7 +1,9 @@
 /*
- * lower_fp16.c - half-precision arithmetic (FEAT_FP16): moves in line, the rest by fp_helper. The
- * guest is not told of the feature; this is for programs built for processors that have it.
+ * lower_fp16.c - half-precision arithmetic (FEAT_FP16) and BFloat16: moves in line, the rest by
+ * helpers. The guest is not told of the feature; this is for programs built for processors that
+ * have it.
  */
+#include "translate/bf16_interp.h"
 #include "translate/fp_interp.h"
 #include "translate/lower_simd.h"
 
@@ -118,7 +120,7 @@ static void compare_helper(struct cpu *cpu, uint64_t word) {
         cpu->nzcv = nzcv_unpack(bits(w, 0, 4) << 28);
         return;
     }
-    struct fp_env env = {cpu->fpcr, 0};
+    struct fp_env env = {cpu->fpcr, 0, false};
     uint64_t n = cpu->v[a64_Rn(w)].d[0] & 0xffff, m = zero ? 0 : cpu->v[a64_Rm(w)].d[0] & 0xffff;
     cpu->nzcv = nzcv_unpack(flags[1 + fp_compare(&env, FP_HALF, n, m, bits(w, 4, 1))]);
     cpu->fpsr |= env.fpsr;
@@ -311,3 +313,15 @@ BY_HELPER(FMLAL_elem)
 BY_HELPER(FMLSL_elem)
 BY_HELPER(FMLAL2_elem)
 BY_HELPER(FMLSL2_elem)
+
+#define BY_BF16_HELPER(id)                    \
+    LOWER(id) {                               \
+        emit_helper(l, bf16_helper, w, true); \
+    }
+BY_BF16_HELPER(BFCVT)
+BY_BF16_HELPER(BFCVTN)
+BY_BF16_HELPER(BFDOT_vec)
+BY_BF16_HELPER(BFDOT_elem)
+BY_BF16_HELPER(BFMLAL_vec)
+BY_BF16_HELPER(BFMLAL_elem)
+BY_BF16_HELPER(BFMMLA)

@@ -275,7 +275,7 @@ LOWER(FCVT) {
 
 static void js_helper(struct cpu *cpu, uint64_t word) {
     uint32_t w = (uint32_t)word;
-    struct fp_env env = {cpu->fpcr, 0};
+    struct fp_env env = {cpu->fpcr, 0, false};
     bool exact;
     uint32_t r = fp_to_js(&env, cpu->v[a64_Rn(w)].d[0], &exact);
     if (a64_Rd(w) != XZR)

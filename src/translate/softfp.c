@@ -174,6 +174,7 @@ static uint64_t round_mode(struct fp_env *env, enum fp_type t, bool sign, int ex
         break;
     case ROUND_ODD:
         kept |= lost != 0;
+        to_infinity = env->bf16;
         break;
     }
     if (up) {
@@ -204,8 +205,8 @@ static uint64_t round_result(struct fp_env *env, enum fp_type t, bool sign, int 
                              uint64_t mant) {
     uint32_t fpcr = env->fpcr;
     env->fpcr &= ~FPCR_AHP;
-    uint64_t result =
-        round_mode(env, t, sign, exponent, mant, fp_rounding_mode(env), flushes(env, t));
+    enum fp_rounding r = env->bf16 ? ROUND_ODD : fp_rounding_mode(env);
+    uint64_t result = round_mode(env, t, sign, exponent, mant, r, flushes(env, t));
     env->fpcr = fpcr;
     return result;
 }
@@ -600,7 +601,7 @@ uint64_t fp_round_int(struct fp_env *env, enum fp_type t, uint64_t a, enum fp_ro
         return signed_bits(t, u.sign, 0);
     struct unpacked v;
     normalise(&v, m, 63);
-    struct fp_env quiet = {0, 0};
+    struct fp_env quiet = {0, 0, false};
     return round_mode(&quiet, t, u.sign, v.exponent, v.mant, ROUND_TIEEVEN, false);
 }
 
@@ -617,7 +618,7 @@ uint64_t fp_round_int_n(struct fp_env *env, enum fp_type t, uint64_t a, enum fp_
         if (!overflow && m == 0) {
             result = signed_bits(t, u.sign, 0);
         } else if (!overflow) {
-            struct fp_env quiet = {0, 0};
+            struct fp_env quiet = {0, 0, false};
             struct unpacked v;
             normalise(&v, (uint64_t)m, 63);
             result = round_mode(&quiet, t, u.sign, v.exponent, v.mant, ROUND_TIEEVEN, false);
@@ -625,7 +626,7 @@ uint64_t fp_round_int_n(struct fp_env *env, enum fp_type t, uint64_t a, enum fp_
     }
     if (overflow) { /* the most negative integer */
         env->fpsr |= FPSR_IOC;
-        struct fp_env quiet = {0, 0};
+        struct fp_env quiet = {0, 0, false};
         return round_mode(&quiet, t, true, (int)size - 1, 1ull << 63, ROUND_TIEEVEN, false);
     }
     if (inexact)
@@ -653,6 +654,32 @@ uint64_t fp_convert(struct fp_env *env, enum fp_type from, enum fp_type to, uint
     if (u.class == CLASS_ZERO)
         return signed_bits(to, u.sign, 0);
     return round_mode(env, to, u.sign, u.exponent, u.mant, r, to != FP_HALF && flushes(env, to));
+}
+
+/* BFloat16 has single's exponents, so that rounding is that of the lower half of the bits. */
+uint64_t fp_to_bf16(struct fp_env *env, uint64_t a) {
+    struct unpacked u = unpack(env, FP_SINGLE, a);
+    if (is_nan(&u)) {
+        if (u.class == CLASS_SNAN)
+            env->fpsr |= FPSR_IOC;
+        return env->fpcr & FPCR_DN ? 0x7fc0 : a >> 16 | 0x40;
+    }
+    if (u.class == CLASS_ZERO)
+        return a >> 16 & 0x8000;
+    uint64_t kept = a >> 16, lost = a & 0xffff;
+    enum fp_rounding r = fp_rounding_mode(env);
+    bool up = r == ROUND_TIEEVEN  ? lost > 0x8000 || (lost == 0x8000 && (kept & 1))
+              : r == ROUND_POSINF ? lost && !u.sign
+              : r == ROUND_NEGINF ? lost && u.sign
+                                  : false;
+    if (lost && fp_abs(FP_SINGLE, a) < 1u << 23)
+        env->fpsr |= FPSR_UFC;
+    if (lost)
+        env->fpsr |= FPSR_IXC;
+    kept += up;
+    if (up && (kept & 0x7fff) == 0x7f80)
+        env->fpsr |= FPSR_OFC;
+    return kept;
 }
 
 uint32_t fp_to_js(struct fp_env *env, uint64_t a, bool *exact) {

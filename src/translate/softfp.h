@@ -23,6 +23,7 @@ enum fp_rounding {
 
 struct fp_env {
     uint32_t fpcr, fpsr;
+    bool bf16; /* the rounding of BFDOT: to odd, but to infinity (BFRound) */
 };
 
 static inline enum fp_rounding fp_rounding_mode(const struct fp_env *env) {
@@ -73,6 +74,8 @@ uint64_t fp_round_int_n(struct fp_env *env, enum fp_type t, uint64_t a, enum fp_
                         unsigned size);
 uint64_t fp_convert(struct fp_env *env, enum fp_type from, enum fp_type to, uint64_t a,
                     enum fp_rounding r);
+/* FPConvertBF: single to BFloat16 */
+uint64_t fp_to_bf16(struct fp_env *env, uint64_t a);
 /* FPToFixed: a * 2^fbits as an integer of `width` bits, saturated. */
 uint64_t fp_to_fixed(struct fp_env *env, enum fp_type t, uint64_t a, unsigned fbits, unsigned width,
                      bool is_unsigned, enum fp_rounding r);
