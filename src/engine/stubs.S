@@ -26,7 +26,7 @@
     movq %r10, AT(5*8)
     movq %r11, AT(19*8)
     movq %r12, AT(20*8)
-    movq %r14, AT(29*8)
+    movq %r14, AT(21*8)
     movq %r15, AT(30*8)
     movq %r13, AT(31*8)
 .endm
@@ -39,7 +39,7 @@
     movq AT(5*8), %r10
     movq AT(19*8), %r11
     movq AT(20*8), %r12
-    movq AT(29*8), %r14
+    movq AT(21*8), %r14
     movq AT(30*8), %r15
     movq AT(31*8), %r13
 .endm

@@ -1,11 +1,11 @@
 /*
  * loops.c - other registers for loops.
  *
- * The fixed map holds 11 guest registers. A loop without calls often uses others, and does not use
- * X29 and X30 at all. So a call-free loop may have a map of its own: registers it uses much take
- * the host registers of those it uses little, for as long as control is inside. Edges into and out
- * of the loop carry the exchange (emit_map_change); inside, every lowering sees the loop's map
- * through xr(). Boundaries name their map, so faults and signals find every register.
+ * The fixed map holds 11 guest registers. A loop without calls often uses others, and never X30. So
+ * a call-free loop may have a map of its own: registers it uses much take the host registers of
+ * those it uses little, for as long as control is inside. Edges into and out of the loop carry the
+ * exchange (emit_map_change); inside, every lowering sees the loop's map through xr(). Boundaries
+ * name their map, so faults and signals find every register.
  *
  * A loop here is a range of the instruction array, closed by backward branches to its first
  * instruction. It may be entered anywhere. Only the outermost such loops get a map; inner ones
