@@ -88,8 +88,7 @@ static bool mixed_already(struct lower *l) {
     const struct insn *first = insn_before(l, l->insn);
     if (!is_pair(first, l->insn))
         return false;
-    if (next_round(l, first))
-        drop_boundary(l);
+    drop_boundary(l); /* it is done where it would begin */
     return true;
 }
 

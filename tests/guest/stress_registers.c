@@ -17,7 +17,7 @@ struct state {
 
 // The body lies between BEGIN and END; [sp, #512] to [sp, #1024) is free for it.
 __asm__(".text\n"
-        ".arch_extension crc\n"
+        ".arch_extension crc\n .arch_extension crypto\n"
         ".macro BEGIN name\n"
         ".globl \\name\n"
         "\\name:\n"
@@ -81,7 +81,12 @@ __asm__(".text\n"
         "subs w20, w20, w5\n cinv x20, x20, cc\n cbz x20, 3f\n ccmn x19, #3, #10, ne\n"
         "3: b.ls 4f\n eor x6, x6, x19\n tbnz x6, #37, 4f\n adds x7, x7, x6, lsl #3\n"
         "4: csinv x8, x8, x7, gt\n adc x9, x9, x8\n negs x10, x9\n ngc x11, x11\n"
-        "bics x12, x12, x11\n cset x13, eq\n sub x14, x14, x13\n cmp w14, w0, sxtb #1\n"
+        "bics x12, x12, x11\n cset x13, eq\n sub x14, x14, x13\n"
+        // Instructions that are translated together.
+        "mov x15, #0x1234\n movk x15, #0x5678, lsl #16\n movk x15, #0x9abc, lsl #48\n"
+        "eor x16, x16, x15\n adrp x17, flags\n add x17, x17, #8\n adrp x18, flags\n"
+        "sub x17, x17, x18\n rbit x21, x16\n clz x21, x21\n add x22, x22, x21\n mov x18, #0\n"
+        "cmp w14, w0, sxtb #1\n"
         "END\n"
 
         // A loop that wants other host registers than the fixed ones.
@@ -131,6 +136,8 @@ __asm__(".text\n"
         "zip1 v19.8h, v20.8h, v21.8h\n uzp2 v22.4s, v23.4s, v24.4s\n cnt v25.16b, v26.16b\n"
         "ushl v27.2d, v28.2d, v29.2d\n eor v30.16b, v30.16b, v0.16b\n umov x0, v30.d[1]\n"
         "ins v31.d[0], x0\n sshr v13.4s, v0.4s, #3\n xtn v26.8b, v0.8h\n rev64 v23.4s, v0.4s\n"
+        "aese v3.16b, v5.16b\n aesmc v3.16b, v3.16b\n eor v7.16b, v7.16b, v3.16b\n"
+        "aesd v7.16b, v9.16b\n aesimc v7.16b, v7.16b\n"
         "cmhi v20.16b, v0.16b, v4.16b\n uaddlv d21, v0.4s\n adds x1, x1, x0\n adc x2, x2, x1\n"
         "END\n"
 
