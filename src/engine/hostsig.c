@@ -9,6 +9,9 @@
  * Nothing polls.
  *  - guest_enter or guest_syscall before the point of no return: it takes their abort path.
  *  - C: the flag is seen before guest code runs again.
+ * A signal that the guest does not see at once (a kick, or one of ENGINE_SIGNALS that the guest
+ * blocks) interrupts no system call of the guest: SIGTRAP always restarts calls on the host, and a
+ * call that ends with EINTR all the same is run again.
  * So a signal is never lost between a check and a blocking call, and delivery needs no work in
  * translated code.
  *
@@ -27,18 +30,19 @@
 
 enum { H_SIGILL = 4, H_SIGTRAP = 5, H_SIGBUS = 7, H_SIGFPE = 8, H_SIGSEGV = 11 };
 
-#define SA_NOCLDSTOP 1u
-#define SA_NOCLDWAIT 2u
-#define SA_SIGINFO   4u
-#define SA_RESTORER  0x04000000u
-#define SA_ONSTACK   0x08000000u
-#define SA_RESTART   0x10000000u
-#define SI_USER      0
-#define SI_KERNEL    0x80
-#define TRAP_TRACE   2
-#define SI_KICK      (-0x656c66) /* si_code of our own kicks: no kernel or libc uses it */
-#define EFLAGS_TF    0x100u
-#define EFLAGS_DF    0x400u
+#define SA_NOCLDSTOP  1u
+#define SA_NOCLDWAIT  2u
+#define SA_SIGINFO    4u
+#define SA_RESTORER   0x04000000u
+#define SA_ONSTACK    0x08000000u
+#define SA_RESTART    0x10000000u
+#define SI_USER       0
+#define SI_KERNEL     0x80
+#define TRAP_TRACE    2
+#define SI_KICK       (-0x656c66) /* si_code of our own kicks: no kernel or libc uses it */
+#define EFLAGS_TF     0x100u
+#define EFLAGS_DF     0x400u
+#define AFTER_SYSCALL ((uint64_t)guest_syscall_insn + 2)
 
 /* The kernel's x86-64 rt_sigframe, from ucontext on (arch/x86 uapi asm/ucontext.h,
  * asm/sigcontext.h). */
@@ -61,6 +65,8 @@ struct host_ucontext {
 struct host_sigaction {
     uint64_t handler, flags, restorer, mask;
 };
+
+static bool trap_restarts; /* the guest's own SIGTRAP action has SA_RESTART */
 
 static uint64_t *context_reg(struct host_ucontext *uc, unsigned reg) {
     uint64_t *const regs[16] = {&uc->rax, &uc->rcx, &uc->rdx, &uc->rbx, &uc->rsp, &uc->rbp,
@@ -116,7 +122,8 @@ static void leave_soon(struct thread *t, struct host_ucontext *uc) {
         uc->rip = (uint64_t)guest_enter_abort;
         return;
     }
-    if (in_range(rip, stub_lookup_start, stub_lookup_end)) {
+    if (in_range(rip, stub_lookup_start, stub_lookup_end) ||
+        in_range(rip, helper_return, helper_return_end)) {
         uc->eflags |= EFLAGS_TF;
         return;
     }
@@ -125,7 +132,8 @@ static void leave_soon(struct thread *t, struct host_ucontext *uc) {
         return; /* C, or on the way into it */
     bool exact = false;
     const struct boundary *b = cache_boundary(r, rip, &exact);
-    /* Instructions folded into the next one's code share its offset: nothing of them has been done. */
+    /* Instructions folded into the next one's code share its offset: nothing of them has been done.
+     */
     while (exact && b > r->boundaries && b[-1].host == b->host)
         b--;
     if (exact)
@@ -134,27 +142,54 @@ static void leave_soon(struct thread *t, struct host_ucontext *uc) {
         uc->eflags |= EFLAGS_TF;
 }
 
+/* The guest's call ended with EINTR only because of a signal that the guest does not see. */
+static void hide_interruption(const struct thread *t, struct host_ucontext *uc) {
+    if (uc->rip == AFTER_SYSCALL && (int64_t)uc->rax == -EINTR && !t->async_taken)
+        uc->rip = (uint64_t)guest_syscall_interrupted;
+}
+
+static bool in_guest_syscall(const struct host_ucontext *uc) {
+    return in_range((const void *)uc->rip, guest_syscall_check, guest_syscall_insn + 1);
+}
+
+/* One of ENGINE_SIGNALS, which cannot be blocked on the host: signal.c brings it when the guest
+ * unblocks it or waits for it. */
+static void keep_for_later(struct thread *t, const struct guest_siginfo *info,
+                           struct host_ucontext *uc) {
+    int sig = info->si_signo;
+    ASSERT(1ull << (sig - 1) & ENGINE_SIGNALS);
+    t->forced_info[sig] = *info;
+    __atomic_fetch_or(&t->forced_pending, 1ull << (sig - 1), __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&t->cpu.pending, PENDING_SIGNAL, __ATOMIC_SEQ_CST);
+    hide_interruption(t, uc);
+    if (in_guest_syscall(uc)) /* it may be rt_sigtimedwait */
+        uc->rip = (uint64_t)guest_syscall_interrupted;
+}
+
 static void take_async(struct thread *t, const struct guest_siginfo *info,
                        struct host_ucontext *uc) {
     int sig = info->si_signo;
-    uint64_t bit = 1ull << (sig - 1);
-    if (t->async_taken || ((bit & ENGINE_SIGNALS) && (t->sigmask & bit))) {
-        t->forced_pending |=
-            bit; /* cannot be blocked on the host; signal.c brings it when the guest unblocks it */
-        t->forced_info[sig] = *info;
-    } else {
-        t->async_info = *info;
-        t->async_taken = true;
-        __atomic_fetch_or(&t->cpu.pending, PENDING_SIGNAL, __ATOMIC_SEQ_CST);
-        uc->uc_sigmask = ~ENGINE_SIGNALS;
-    }
-    const void *rip = (const void *)uc->rip;
-    if (t->async_taken && in_range(rip, guest_syscall_check, guest_syscall_insn + 1)) {
-        uc->rip = (uint64_t)guest_syscall_interrupted;
+    uint64_t bit = 1ull << (sig - 1), mask = t->temp_mask_active ? t->temp_mask : t->sigmask;
+    if (t->async_taken || ((bit & ENGINE_SIGNALS) && (mask & bit))) {
+        keep_for_later(t, info, uc);
+        if (t->async_taken)
+            leave_soon(t, uc);
         return;
     }
-    if (t->async_taken)
+    t->async_info = *info;
+    t->async_taken = true;
+    __atomic_fetch_or(&t->cpu.pending, PENDING_SIGNAL, __ATOMIC_SEQ_CST);
+    uc->uc_sigmask = ~ENGINE_SIGNALS;
+    if (!in_guest_syscall(uc)) {
         leave_soon(t, uc);
+    } else if (sig == H_SIGTRAP && uc->rcx == AFTER_SYSCALL && !trap_restarts) {
+        /* SYSCALL leaves its return address in RCX: the call had begun, and the host put it back
+         * for an SA_RESTART that is not the guest's. */
+        uc->rax = (uint64_t)-EINTR;
+        uc->rip = AFTER_SYSCALL;
+    } else {
+        uc->rip = (uint64_t)guest_syscall_interrupted;
+    }
 }
 
 /* ---- faults ---- */
@@ -182,8 +217,7 @@ static void guest_fault(struct thread *t, int sig, const struct guest_siginfo *i
     const struct region *r = cache_region_at((const void *)uc->rip);
     if (!r)
         report_crash(sig, info, uc);
-    if (sig == H_SIGSEGV && info->addr >= (guest_addr)t->area &&
-        info->addr < (guest_addr)t->shadow_low) {
+    if (sig == H_SIGSEGV && uc->rsp - (uint64_t)t->shadow_low < 8 && info->addr == uc->rsp - 8) {
         /* The shadow stack is full: drop it and repeat the call. Returns will go by look-up. */
         uc->rsp = (uint64_t)t->cpu.shadow_top - 8;
         return;
@@ -238,14 +272,29 @@ static bool is_asynchronous(int sig, const struct guest_siginfo *info) {
     return info->si_code <= SI_USER;
 }
 
+/*
+ * A kick whose sender found the user's signal queue full (RLIMIT_SIGPENDING) arrives without its
+ * siginfo; the kernel then says SI_USER from process 0.
+ */
+static bool is_kick(struct thread *t, const struct guest_siginfo *info) {
+    bool kick = info->si_code == SI_KICK || (info->si_code == SI_USER && info->kill.pid == 0 &&
+                                             __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST));
+    if (kick)
+        __atomic_store_n(&t->kicked, false, __ATOMIC_SEQ_CST);
+    return kick;
+}
+
 static void host_handler(int sig, struct guest_siginfo *info, struct host_ucontext *uc) {
     struct thread *t = current();
-    if (sig == H_SIGTRAP && info->si_code == SI_KICK)
-        leave_soon(t, uc);
-    else if (is_asynchronous(sig, info))
+    if (sig == H_SIGTRAP && is_kick(t, info)) {
+        hide_interruption(t, uc);
+        if (t->cpu.pending)
+            leave_soon(t, uc);
+    } else if (is_asynchronous(sig, info)) {
         take_async(t, info, uc);
-    else
+    } else {
         take_fault(t, sig, info, uc);
+    }
 }
 
 /* ---- set-up ---- */
@@ -257,24 +306,20 @@ int64_t hostsig_set_action(int sig, uint64_t handler, uint64_t flags) {
         sa.handler = (uint64_t)host_handler;
         sa.flags |= SA_SIGINFO | SA_ONSTACK;
     }
+    if (sig == H_SIGTRAP) {
+        trap_restarts = flags & SA_RESTART;
+        sa.flags |= SA_RESTART;
+    }
     sa.flags |= SA_RESTORER;
     sa.restorer = (uint64_t)host_sigreturn;
     return hostcall(__NR_rt_sigaction, sig, &sa, 0, 8);
-}
-
-void hostsig_set_mask(uint64_t guest_mask) {
-    uint64_t mask = guest_mask & ~ENGINE_SIGNALS;
-    hostcall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, 0, 8);
-}
-
-void hostsig_block_all(void) {
-    hostsig_set_mask(~0ull);
 }
 
 int64_t hostsig_kick(struct thread *t) {
     struct guest_siginfo info = {.si_signo = H_SIGTRAP, .si_code = SI_KICK};
     if (!t->tid) /* not started yet: not in guest code */
         return 0;
+    __atomic_store_n(&t->kicked, true, __ATOMIC_SEQ_CST);
     return hostcall(__NR_rt_tgsigqueueinfo, t->pid, t->tid, H_SIGTRAP, &info);
 }
 

@@ -20,10 +20,7 @@ void hostsig_thread_init(struct thread *t);
  * (handler 0 or 1). For ENGINE_SIGNALS always handled.
  */
 int64_t hostsig_set_action(int sig, uint64_t handler, uint64_t flags);
-/* Sets the host's blocked mask to the guest's, less ENGINE_SIGNALS. */
-void hostsig_set_mask(uint64_t guest_mask);
-void hostsig_block_all(void);
-/* Makes t leave translated code soon. Returns -ESRCH when its task is gone. */
+/* Makes t leave translated code soon. Returns -ESRCH when its task is gone, or another error. */
 int64_t hostsig_kick(struct thread *t);
 /* Dies of sig with the default action (core dump included if its action has one). */
 NORETURN void hostsig_die(int sig);

@@ -268,6 +268,8 @@ void engine_fork_parent(void) {
 void engine_fork_child(struct thread *t) {
     t->pid = (int32_t)hostcall(__NR_getpid);
     t->tid = (int32_t)hostcall(__NR_gettid);
+    t->freed_by_parent = t->own_process = t->tells_end =
+        false; /* as a thread of the parent it may have been */
     space_fork_child(t);
     world_fork_child(t);
     lock_reset(&engine_lock);

@@ -7,7 +7,8 @@
  *
  * A signal handler must be able to interrupt any of this. Its rules (hostsig.c):
  *  - in [guest_enter_check, guest_enter_end) nothing has happened yet: it moves rip to guest_enter_abort.
- *  - in [stub_lookup_start, stub_lookup_end) it single-steps until translated code or an exit stub is reached.
+ *  - in [stub_lookup_start, stub_lookup_end) and [helper_return, helper_return_end), on the way back into translated
+ *    code, it single-steps until that or an exit stub is reached.
  *  - in [guest_syscall_check, guest_syscall_insn] the call has not begun, or the kernel has put it back for a restart:
  *    it moves rip to guest_syscall_interrupted.
  */
@@ -193,17 +194,18 @@ global stub_helper
     leaq -BIAS(%rbp), %rdi
     movq %rdx, %rsi
     call *%rax
-helper_return:
+global helper_return
     load_pinned
-    movq AT(CPU_SHADOW_SP), %rsp
     cmpl $0, AT(CPU_PENDING)
-    jne 1f
+    jne 2f
+1:  movq AT(CPU_SHADOW_SP), %rsp
     ret
-1:  /* a signal came while C ran: trap after the next instruction, in translated code */
+2:  /* a signal came while C ran: single-step, into translated code (the shadow stack may be full, so on this one) */
     pushfq
     orl $0x100, (%rsp)
     popfq
-    ret
+    jmp 1b
+global helper_return_end
 
 global stub_helper_v
     each_pinned_v store_v

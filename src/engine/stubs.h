@@ -7,6 +7,7 @@
 
 extern const uint8_t guest_enter_check[], guest_enter_end[], guest_enter_abort[];
 extern const uint8_t stub_lookup_start[], stub_lookup_end[], stub_leave[];
+extern const uint8_t helper_return[], helper_return_end[];
 extern const uint8_t guest_syscall_check[], guest_syscall_insn[], guest_syscall_interrupted[];
 extern const uint8_t copy_start[], copy_end[], clear_start[], clear_end[], load_start[], load_end[],
     copy_fault[];

@@ -10,9 +10,11 @@
 #include "engine/cache.h"
 #include "engine/hostsig.h"
 
+#include <linux/errno.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <linux/mman.h>
+#include <linux/time.h>
 
 #include "base/hostcall.h"
 #include "engine/thread.h"
@@ -21,6 +23,7 @@ static struct world {
     struct lock lock; /* of the list */
     struct thread *threads;
     unsigned count;
+    unsigned processes;            /* of them, those that are processes of their own */
     uint32_t stopped;              /* futex word of parked threads */
     bool barrier_ready, expedited; /* membarrier: asked for, to be had */
 } world;
@@ -33,11 +36,11 @@ void world_add_thread(struct thread *t) {
         t->next->prev = t;
     world.threads = t;
     world.count++;
+    world.processes += t->own_process;
     lock_release(&world.lock);
 }
 
-void world_remove_thread(struct thread *t) {
-    lock_acquire(&world.lock);
+static void unlink_thread(struct thread *t) {
     if (t->next)
         t->next->prev = t->prev;
     if (t->prev)
@@ -45,6 +48,12 @@ void world_remove_thread(struct thread *t) {
     else
         world.threads = t->next;
     world.count--;
+    world.processes -= t->own_process;
+}
+
+void world_remove_thread(struct thread *t) {
+    lock_acquire(&world.lock);
+    unlink_thread(t);
     lock_release(&world.lock);
 }
 
@@ -75,8 +84,43 @@ static void barrier_everywhere(void) {
     hostcall(__NR_mprotect, p, PAGE_BYTES, PROT_READ);
 }
 
+static bool has_left(const struct thread *t) {
+    return t->tells_end && __atomic_load_n(&t->alive, __ATOMIC_SEQ_CST) == 0;
+}
+
+struct thread *world_take_dead(void) {
+    if (LIKELY(!__atomic_load_n(&world.processes, __ATOMIC_RELAXED)))
+        return NULL;
+    lock_acquire(&world.lock);
+    struct thread *t = world.threads;
+    while (t && (t->freed_by_parent || !has_left(t)))
+        t = t->next;
+    if (t)
+        unlink_thread(t);
+    lock_release(&world.lock);
+    return t;
+}
+
 static bool is_inside(const struct thread *t) {
     return __atomic_load_n(&t->cpu.in_guest, __ATOMIC_SEQ_CST) != 0;
+}
+
+/*
+ * Waits until t is out of translated code. A process of its own in this memory (vfork's child) may
+ * be killed there; a zombie still takes kicks, so it is its `alive` that tells.
+ */
+static void drive_out(struct thread *t) {
+    static const struct timespec pause = {0, 100000};
+    for (unsigned round = 0; is_inside(t); round++) {
+        if ((round % 64 == 0 && hostsig_kick(t) == -ESRCH) || has_left(t)) {
+            __atomic_store_n(&t->cpu.in_guest, 0, __ATOMIC_SEQ_CST);
+            return;
+        }
+        if (round < 1024)
+            hostcall(__NR_sched_yield);
+        else /* it is not running: stopped, or others have the processors */
+            hostcall(__NR_nanosleep, &pause, 0);
+    }
 }
 
 void world_stop(struct thread *self) {
@@ -87,13 +131,9 @@ void world_stop(struct thread *self) {
             __atomic_fetch_or(&t->cpu.pending, PENDING_STOP, __ATOMIC_SEQ_CST);
     if (world.count > 1)
         barrier_everywhere();
-    for (struct thread *t = world.threads; t; t = t->next) {
-        for (unsigned round = 0; t != self && is_inside(t); round++) {
-            if (round % 64 == 0 && hostsig_kick(t) < 0)
-                t->cpu.in_guest = 0; /* the task is gone: killed inside translated code */
-            hostcall(__NR_sched_yield);
-        }
-    }
+    for (struct thread *t = world.threads; t; t = t->next)
+        if (t != self)
+            drive_out(t);
 }
 
 void world_resume(struct thread *self) {
@@ -127,6 +167,7 @@ void world_fork_child(struct thread *self) {
     world.threads = self;
     self->next = self->prev = NULL;
     world.count = 1;
+    world.processes = 0;
     world.stopped = 0;
     self->cpu.pending &= ~(uint32_t)PENDING_STOP;
     lock_reset(&world.lock);

@@ -14,8 +14,6 @@
 #include "linux/syscalls.h"
 #include "linux/trace.h"
 
-#define SVC_BYTES 4
-
 bool tagged_addresses;
 
 struct row {

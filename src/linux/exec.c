@@ -14,6 +14,7 @@
 
 #include "base/hostcall.h"
 #include "engine/engine.h"
+#include "engine/hostsig.h"
 #include "linux/exec.h"
 #include "linux/path.h"
 #include "linux/signal.h"
@@ -119,7 +120,7 @@ static int64_t exec_common(struct thread *t, int dirfd, guest_addr path_at, gues
         return ret;
     if (itself) /* the link's target runs, under the link's name */
         plan.path = path;
-    ret = signal_block_host(t);
+    ret = signal_block_host(t, ~ENGINE_SIGNALS);
     if (!ret) {
         ret = plan.x86_64 ? exec_x86_64(t, &plan, dirfd, argv, (uint64_t)argc, envp, flags)
                           : exec_aarch64(t, &plan, argv, (uint64_t)argc, envp);

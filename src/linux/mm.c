@@ -143,7 +143,8 @@ static int64_t mmap_fixed(guest_addr address, uint64_t bytes, uint32_t prot, uin
     if (space_is_runtime(address, length))
         return flags & MAP_FIXED_NOREPLACE ? -EEXIST : -ENOMEM;
     bool replaces = !(flags & MAP_FIXED_NOREPLACE);
-    if (replaces)
+    /* Code that takes the place of code does so at once, also for threads that are running it. */
+    if (replaces && !executable(prot))
         exec_map_set(address, length, false);
     int64_t r = hostcall(__NR_mmap, address, bytes, host_prot(prot), flags, fd, offset);
     if (host_failed(r)) {

@@ -9,6 +9,7 @@
  * does: under the temporary mask, with a frame that restores the old one.
  */
 #include "base/hostcall.h"
+#include "linux/signal.h"
 #include "linux/syscalls.h"
 
 #define EPOLL_CTL_DEL 2
@@ -65,7 +66,8 @@ static int64_t call_masked(struct thread *t, long nr, const uint64_t a[6], int w
     }
     t->temp_mask = mask;
     t->temp_mask_active = true;
-    r = guest_syscall(t, nr, h[0], h[1], h[2], h[3], h[4], h[5]);
+    r = signal_take_forced(t, mask) ? -EINTR
+                                    : guest_syscall(t, nr, h[0], h[1], h[2], h[3], h[4], h[5]);
     /*
      * Only a wait that a signal ended keeps its mask, for the delivery that follows. After
      * -ERESTART_ENGINE the signal came before the wait began and is delivered under the old mask.

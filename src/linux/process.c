@@ -12,8 +12,9 @@
  * another process: the parent, which waits inside clone until the child has executed or gone, takes
  * its area back.
  *
- * Signals are blocked on the host from before the clone until parent and child each set the guest's
- * mask again: a signal taken by the parent must not be in the copy as well.
+ * All signals, the engine's too, are blocked on the host from before the clone until parent and
+ * child each set the guest's mask again: a signal taken by the parent must not be in the copy as
+ * well.
  */
 #include <linux/errno.h>
 #include <linux/sched.h>
@@ -56,6 +57,7 @@ static uint64_t legacy_parent_tid(const struct clone_request *r) {
 static int64_t clone_process(struct thread *t, struct clone_request *r) {
     r->args.flags &= ~(uint64_t)CLONE_SETTLS;
     r->args.stack = r->args.stack_size = 0;
+    lock_acquire(&t->sighand->lock); /* or the copy may be of half an action */
     linux_fork_prepare();
     engine_fork_prepare();
     int64_t ret = r->args_bytes ? hostcall(__NR_clone3, &r->args, r->args_bytes)
@@ -74,6 +76,7 @@ static int64_t clone_process(struct thread *t, struct clone_request *r) {
     } else {
         engine_fork_parent();
         linux_fork_parent();
+        lock_release(&t->sighand->lock);
     }
     signal_set_mask(t, t->sigmask);
     return ret;
@@ -92,7 +95,16 @@ static void child_start(void *arg) {
     engine_run(t);
 }
 
+/* Frees what a task had that is gone, and off the list. */
+static void free_thread(struct thread *t) {
+    exec_scratch_free(t);
+    sighand_release(t->sighand);
+    space_thread_area_free(t);
+}
+
 static struct thread *make_thread(struct thread *parent, const struct clone_request *r) {
+    for (struct thread *dead; (dead = world_take_dead());)
+        free_thread(dead);
     struct thread *t = space_thread_area();
     if (!t)
         return NULL;
@@ -124,13 +136,6 @@ static struct thread *make_thread(struct thread *parent, const struct clone_requ
     return t;
 }
 
-static void drop_thread(struct thread *t) {
-    exec_scratch_free(t);
-    world_remove_thread(t);
-    sighand_release(t->sighand);
-    space_thread_area_free(t);
-}
-
 static int64_t clone_task(struct thread *t, struct clone_request *r) {
     struct thread *child = make_thread(t, r);
     if (!child) {
@@ -139,6 +144,13 @@ static int64_t clone_task(struct thread *t, struct clone_request *r) {
     }
     bool vfork = r->flags & CLONE_VFORK;
     child->freed_by_parent = vfork;
+    child->own_process = !(r->flags & CLONE_THREAD);
+    if (child->own_process && !(r->flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID))) {
+        r->args.flags |= CLONE_CHILD_CLEARTID;
+        r->args.child_tid = (uint64_t)&child->alive;
+        child->alive = 1;
+        child->tells_end = true;
+    }
     r->args.flags |= CLONE_SETTLS;
     r->args.tls = (uint64_t)child;
     r->args.stack = (uint64_t)child->c_stack_top - C_STACK_BYTES;
@@ -150,14 +162,19 @@ static int64_t clone_task(struct thread *t, struct clone_request *r) {
                       : clone_on_stack(r->args.flags | r->args.exit_signal, child->c_stack_top,
                                        (void *)legacy_parent_tid(r), (void *)r->args.child_tid,
                                        child, child_start, child);
-    if (vfork || host_failed(ret))
-        drop_thread(child);
+    if (vfork || host_failed(ret)) {
+        /* Before the list's lock is wanted: its holder may be waiting for the child to leave
+         * translated code, in which it was killed. */
+        __atomic_store_n(&child->cpu.in_guest, 0, __ATOMIC_SEQ_CST);
+        world_remove_thread(child);
+        free_thread(child);
+    }
     signal_set_mask(t, t->sigmask);
     return ret;
 }
 
 static int64_t clone_common(struct thread *t, struct clone_request *r) {
-    int64_t ret = signal_block_host(t);
+    int64_t ret = signal_block_host(t, ~0ull);
     if (ret)
         return ret;
     return r->flags & CLONE_VM ? clone_task(t, r) : clone_process(t, r);
@@ -207,12 +224,14 @@ SYSCALL(clone3) {
 /* ---- ending ---- */
 
 SYSCALL(exit) {
+    /* The engine's too: this signal stack is about to be somebody else's. A signal that was taken
+     * is delivered first: the process's, it would be lost for the other threads. */
+    int64_t ret = signal_block_host(t, ~0ull);
+    if (ret)
+        return ret;
     if (options.stats && world_count() == 1)
         engine_print_stats();
-    static const uint64_t all =
-        ~0ull; /* the engine's too: this signal stack is about to be somebody else's */
-    hostcall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, 0, 8);
-    if (t->freed_by_parent)
+    if (t->freed_by_parent || t->tells_end) /* what the kernel clears at the end must stay */
         hostcall(__NR_exit, a[0]);
     world_remove_thread(t);
     sighand_release(t->sighand);
@@ -228,6 +247,7 @@ SYSCALL(exit_group) {
 }
 
 SYSCALL(set_tid_address) {
+    t->tells_end = false;
     hostcall(__NR_set_tid_address, a[0]);
     return t->tid;
 }

@@ -173,7 +173,9 @@ int64_t sigframe_pop(struct thread *t) {
     if ((frame & 15) || copy_from_guest(&f, frame, sizeof(f)))
         return -EFAULT;
     const struct guest_sigcontext *mc = &f.uc.uc_mcontext;
-    signal_set_mask(t, f.uc.uc_sigmask);
+    int64_t ret = signal_try_mask(t, f.uc.uc_sigmask);
+    if (ret) /* the signal that waits is the present mask's */
+        return ret;
     memcpy(cpu->x, mc->regs, sizeof(mc->regs));
     cpu->x[31] = mc->sp;
     cpu->pc = mc->pc;

@@ -30,6 +30,7 @@
 #define SI_USER         0
 
 static struct sighand first_sighand = {.users = 1};
+static void force_fault(struct thread *t);
 
 int64_t guest_syscall(struct thread *t, long host_nr, uint64_t a0, uint64_t a1, uint64_t a2,
                       uint64_t a3, uint64_t a4, uint64_t a5) {
@@ -94,29 +95,48 @@ SYSCALL(rt_sigaction) {
 
 /* ---- masks ---- */
 
-/* A synchronous signal somebody sent while the guest blocked it: brings it when it is not blocked
- * any more. */
-static void take_forced(struct thread *t) {
-    uint64_t ready = t->forced_pending & ~t->sigmask;
-    if (!ready || t->async_taken)
-        return;
-    int sig = __builtin_ctzll(ready) + 1;
+static int64_t set_host_mask(struct thread *t, uint64_t mask) {
+    return guest_syscall(t, __NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (uint64_t)&mask, 0, 8, 0, 0);
+}
+
+/*
+ * Synchronous signals somebody sent while the guest blocked them: takes one that `mask` lets
+ * through, as the host handler would. Everything is blocked meanwhile, for that handler uses the
+ * same place.
+ */
+bool signal_take_forced(struct thread *t, uint64_t mask) {
+    static const uint64_t everything = ~0ull, all = ~ENGINE_SIGNALS;
+    if (LIKELY(!(t->forced_pending & ~mask)) || set_host_mask(t, everything))
+        return false;
+    int sig = __builtin_ctzll(t->forced_pending & ~mask) + 1;
     t->forced_pending &= ~SIG_BIT(sig);
     t->async_info = t->forced_info[sig];
     t->async_taken = true;
-    hostsig_block_all();
     __atomic_fetch_or(&t->cpu.pending, PENDING_SIGNAL, __ATOMIC_SEQ_CST);
+    hostcall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, 0, 8);
+    return true;
 }
 
+/* While a signal waits (then set_host_mask refuses), the host's mask stays full until it is
+ * delivered. */
 void signal_set_mask(struct thread *t, uint64_t mask) {
     t->sigmask = mask & ~SIG_UNBLOCKABLE;
-    hostsig_set_mask(t->sigmask);
-    take_forced(t);
+    set_host_mask(t, host_sigmask(t->sigmask));
+    signal_take_forced(t, t->sigmask);
 }
 
-int64_t signal_block_host(struct thread *t) {
-    static const uint64_t all = ~ENGINE_SIGNALS;
-    return guest_syscall(t, __NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (uint64_t)&all, 0, 8, 0, 0);
+int64_t signal_try_mask(struct thread *t, uint64_t mask) {
+    mask &= ~SIG_UNBLOCKABLE;
+    int64_t ret = set_host_mask(t, host_sigmask(mask));
+    if (ret)
+        return ret;
+    t->sigmask = mask;
+    signal_take_forced(t, mask);
+    return 0;
+}
+
+int64_t signal_block_host(struct thread *t, uint64_t host_mask) {
+    return set_host_mask(t, host_mask);
 }
 
 SYSCALL(rt_sigprocmask) {
@@ -140,13 +160,9 @@ SYSCALL(rt_sigprocmask) {
         default:
             return -EINVAL;
         }
-        mask &= ~SIG_UNBLOCKABLE;
-        uint64_t host = mask & ~ENGINE_SIGNALS;
-        int64_t ret = guest_syscall(t, __NR_rt_sigprocmask, 2, (uint64_t)&host, 0, 8, 0, 0);
+        int64_t ret = signal_try_mask(t, mask);
         if (ret)
             return ret;
-        t->sigmask = mask;
-        take_forced(t);
     }
     if (old_at && copy_to_guest(old_at, &old, 8))
         return -EFAULT;
@@ -173,6 +189,8 @@ SYSCALL(rt_sigsuspend) {
     uint64_t host = host_sigmask(mask);
     t->temp_mask = mask;
     t->temp_mask_active = true;
+    if (signal_take_forced(t, mask))
+        return -EINTR;
     ret = guest_syscall(t, __NR_rt_sigsuspend, (uint64_t)&host, 8, 0, 0, 0, 0);
     if (ret == -ERESTART_ENGINE) /* the signal came before: it is the old mask's */
         t->temp_mask_active = false;
@@ -190,7 +208,7 @@ SYSCALL(rt_sigtimedwait) {
         int sig = __builtin_ctzll(forced) + 1;
         if (a[1] && copy_to_guest(a[1], &t->forced_info[sig], sizeof(struct guest_siginfo)))
             return -EFAULT;
-        t->forced_pending &= ~SIG_BIT(sig);
+        __atomic_fetch_and(&t->forced_pending, ~SIG_BIT(sig), __ATOMIC_SEQ_CST);
         return sig;
     }
     uint64_t host = set & ~ENGINE_SIGNALS;
@@ -280,25 +298,37 @@ NORETURN static void die_of_fault(struct thread *t, int sig) {
     hostsig_die(sig);
 }
 
-/* Runs the guest's handler for the signal. A frame that cannot be written is a SIGSEGV
- * (force_sigsegv of the kernel). */
-static void run_handler(struct thread *t, const struct guest_sigaction *action,
-                        const struct guest_siginfo *info) {
-    uint64_t mask = t->temp_mask_active ? t->temp_mask : t->sigmask;
-    t->temp_mask_active = false;
-    if (sigframe_push(t, action, info, t->sigmask)) {
-        struct guest_siginfo segv = {.si_signo = G_SIGSEGV, .si_code = 0x80 /* SI_KERNEL */};
-        if (info->si_signo == G_SIGSEGV)
-            die_of_fault(t, G_SIGSEGV);
-        t->fault_info = segv;
-        signal_set_mask(t, t->sigmask);
-        signal_deliver_fault(t);
-        return;
-    }
+static uint64_t handler_mask(const struct guest_sigaction *action, int sig, uint64_t mask) {
     mask |= action->mask;
-    if (!(action->flags & G_SA_NODEFER))
-        mask |= SIG_BIT(info->si_signo);
-    signal_set_mask(t, mask);
+    return action->flags & G_SA_NODEFER ? mask : mask | SIG_BIT(sig);
+}
+
+/* Runs the guest's handler for the signal, its mask being set already. A frame that cannot be
+ * written is a SIGSEGV (force_sigsegv of the kernel). */
+static void run_handler(struct thread *t, const struct guest_sigaction *action,
+                        const struct guest_siginfo *info, uint64_t saved_mask) {
+    if (sigframe_push(t, action, info, saved_mask) == 0)
+        return;
+    if (info->si_signo == G_SIGSEGV)
+        die_of_fault(t, G_SIGSEGV);
+    t->fault_info = (struct guest_siginfo){.si_signo = G_SIGSEGV, .si_code = 0x80 /* SI_KERNEL */};
+    signal_set_mask(t, saved_mask);
+    force_fault(t);
+}
+
+/* Delivers fault_info, which will not come again by itself. */
+static void force_fault(struct thread *t) {
+    struct guest_siginfo info = t->fault_info;
+    int sig = info.si_signo;
+    uint64_t saved = t->sigmask;
+    if (trace_on())
+        trace_signal(t, &info);
+    struct guest_sigaction action = t->sighand->action[sig];
+    if ((saved & SIG_BIT(sig)) || action.handler <= G_SIG_IGN)
+        die_of_fault(t, sig);
+    action = action_for(t, sig);
+    signal_set_mask(t, handler_mask(&action, sig, saved));
+    run_handler(t, &action, &info, saved);
 }
 
 /*
@@ -321,8 +351,10 @@ void signal_deliver_pending(struct thread *t) {
     bool taken = t->async_taken;
     __atomic_fetch_and(&t->cpu.pending, ~(uint32_t)PENDING_SIGNAL, __ATOMIC_SEQ_CST);
     t->async_taken = false;
-    if (!taken)
+    if (!taken) { /* only to make system calls look (hostsig.c, keep_for_later) */
+        signal_set_mask(t, t->sigmask);
         return;
+    }
     struct guest_sigaction action = action_for(t, info.si_signo);
     if (trace_on())
         trace_signal(t, &info);
@@ -330,30 +362,44 @@ void signal_deliver_pending(struct thread *t) {
         t->temp_mask_active = false;
         redo_on_host(t, &info, action.handler);
     } else {
-        run_handler(t, &action, &info);
+        uint64_t saved = t->sigmask, mask = t->temp_mask_active ? t->temp_mask : saved;
+        t->temp_mask_active = false;
+        signal_set_mask(t, handler_mask(&action, info.si_signo, mask));
+        run_handler(t, &action, &info, saved);
     }
 }
 
+/*
+ * An asynchronous signal that was taken before goes first, under the mask that let it through; the
+ * instruction at PC runs again after its handler, and raises the fault again.
+ */
 void signal_deliver_fault(struct thread *t) {
     struct guest_siginfo info = t->fault_info;
     int sig = info.si_signo;
-    bool blocked = t->sigmask & SIG_BIT(sig);
+    uint64_t saved = t->sigmask;
+    struct guest_sigaction action = t->sighand->action[sig];
+    if ((saved & SIG_BIT(sig)) || action.handler <= G_SIG_IGN) {
+        force_fault(t);
+        return;
+    }
+    if (signal_try_mask(t, handler_mask(&action, sig, saved)))
+        return;
     if (trace_on())
         trace_signal(t, &info);
-    struct guest_sigaction action = t->sighand->action[sig];
-    if (blocked || action.handler <= G_SIG_IGN)
-        die_of_fault(t, sig);
     action = action_for(t, sig);
     if (action.flags & G_SA_EXPOSE_TAGBITS)
         info.addr |= t->fault_tag;
-    run_handler(t, &action, &info);
+    run_handler(t, &action, &info, saved);
 }
 
 SYSCALL(rt_sigreturn) {
     (void)a;
-    if (sigframe_pop(t)) {
+    int64_t ret = sigframe_pop(t);
+    if (ret == -ERESTART_ENGINE) {
+        t->cpu.pc -= SVC_BYTES;
+    } else if (ret) {
         t->fault_info = (struct guest_siginfo){.si_signo = G_SIGSEGV, .si_code = SI_USER};
-        signal_deliver_fault(t);
+        force_fault(t);
     }
     return (int64_t)t->cpu.x[0];
 }

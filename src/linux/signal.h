@@ -50,9 +50,14 @@ void sighand_clear(struct sighand *h);
 
 /* Makes the thread's blocked mask `mask` here and on the host. */
 void signal_set_mask(struct thread *t, uint64_t mask);
-/* Blocks every signal on the host unless one was taken already: 0, or -ERESTART_ENGINE. Ends with
- * signal_set_mask. */
-int64_t signal_block_host(struct thread *t);
+/* The same, unless a signal was taken that must be delivered under the present mask: 0, or
+ * -ERESTART_ENGINE. */
+int64_t signal_try_mask(struct thread *t, uint64_t mask);
+/* Takes a sent synchronous signal the guest blocked until now, if `mask` lets one through. */
+bool signal_take_forced(struct thread *t, uint64_t mask);
+/* Sets the host's mask alone (to block what is in it), unless a signal was taken already: 0, or
+ * -ERESTART_ENGINE. Ends with signal_set_mask. */
+int64_t signal_block_host(struct thread *t, uint64_t host_mask);
 /*
  * Before execve replaces the runtime: the ignored signals a new program inherits are ignored on the
  * host too, and with `mask` the guest's mask is the host's. signal_exec_failed undoes it.
@@ -75,7 +80,8 @@ void exec_scratch_free(struct thread *t);
  */
 int64_t sigframe_push(struct thread *t, const struct guest_sigaction *action,
                       const struct guest_siginfo *info, uint64_t saved_mask);
-/* Pops the frame at SP. Returns 0, or -EFAULT / -EINVAL for a bad frame. */
+/* Pops the frame at SP. Returns 0, -EFAULT or -EINVAL for a bad frame, or -ERESTART_ENGINE as
+ * signal_try_mask. */
 int64_t sigframe_pop(struct thread *t);
 
 #endif

@@ -9,6 +9,7 @@
 
 /* Internal result of a handler: the call did not start because a signal is waiting; deliver it, then run the SVC again. */
 #define ERESTART_ENGINE 512
+#define SVC_BYTES       4
 
 /*
  * A system-call handler: a[0..5] are X0..X5. Returns the result or -errno, or -ERESTART_ENGINE as guest_syscall gave it
