@@ -267,7 +267,7 @@ static void sm3_schedule(enum a64_op op, union block *d, const union block *n,
     *d = x;
 }
 
-static bool chinese(enum a64_op op, uint32_t w, union block *d, union block *n,
+static bool sm3_sm4(enum a64_op op, uint32_t w, union block *d, union block *n,
                     const union block *m, const union block *a) {
     switch (op) {
     case A64_SM4E:
@@ -338,7 +338,7 @@ void crypto_helper(struct cpu *cpu, uint64_t word) {
         break;
     default: {
         union block a = {cpu->v[a64_Ra(w)]};
-        if (!chinese(op, w, &d, &n, &m, &a))
+        if (!sm3_sm4(op, w, &d, &n, &m, &a))
             sha512(op, &d.v, n.v, m.v);
     }
     }

@@ -156,6 +156,10 @@ static void load_operands(const struct host_insn *h, const struct fxsave *f, str
     }
     if (h->map == 1 && (h->opcode == 0x2e || h->opcode == 0x2f))
         scalar = true;
+    if (h->map == 1 && h->opcode == 0x5b) { /* CVTTPS2DQ, whose prefix is F3 */
+        o->t = FP_SINGLE;
+        scalar = false;
+    }
     o->lanes = scalar ? 1 : 128 / fp_width(o->t);
     o->a = f->xmm[h->nds];
     o->b = (struct vreg){{0, 0}};
@@ -399,53 +403,102 @@ static bool count_trap(guest_addr pc) {
     return true;
 }
 
+enum kind {
+    KIND_NONE,       /* nothing a lowering emits */
+    KIND_WHOLE,      /* the guest instruction as a whole */
+    KIND_COMPARE,    /* UCOMIS, COMIS */
+    KIND_TO_GENERAL, /* CVTT to a general register */
+    KIND_TO_LANES,   /* CVTT to lanes of the same width */
+    KIND_PRECISION,  /* between single and double */
+    KIND_HALF,       /* between single and half */
+    KIND_LANES,      /* the same type in and out */
+};
+
+static bool is_check(const struct host_insn *h, enum a64_op op) {
+    return h->map == 1 && h->opcode == 0xc2 && !is_compare(op);
+}
+
+static enum kind kind_of(const struct host_insn *h, const struct operands *o, enum a64_op op) {
+    if (is_check(h, op) || (is_whole(op) && h->map != 3))
+        return KIND_WHOLE;
+    if (h->map == 2)
+        return h->opcode == 0x13 ? KIND_HALF : KIND_NONE;
+    if (h->map == 3)
+        return h->opcode == 0x1d ? KIND_HALF : KIND_LANES;
+    switch (h->opcode) {
+    case 0x2e:
+    case 0x2f:
+        return KIND_COMPARE;
+    case 0x2c:
+        return KIND_TO_GENERAL;
+    case 0x78:
+        return o->lanes == 1 ? KIND_TO_GENERAL : KIND_TO_LANES;
+    case 0x5b:
+    case 0x7a:
+        return KIND_TO_LANES;
+    case 0x5a:
+        return KIND_PRECISION;
+    default:
+        return KIND_LANES;
+    }
+}
+
+static bool complete(struct fp_trap *trap, const struct host_insn *h, struct operands *o,
+                     uint32_t w, struct fp_env *env) {
+    struct fxsave *f = trap->fpstate;
+    enum a64_op op = a64_decode(w);
+    bool is_unsigned = h->opcode == 0x78;
+    uint64_t rbp = *trap->reg[5];
+    struct vreg result;
+    switch (kind_of(h, o, op)) {
+    case KIND_NONE:
+        return false;
+    case KIND_WHOLE:
+        if (!execute_whole(trap, f, env, w, &f->xmm[is_check(h, op) ? h->rm : h->reg]))
+            return false;
+        skip_inexact(trap, rbp);
+        return true;
+    case KIND_COMPARE: {
+        bool quiet = op == A64_FCMP || op == A64_FCMP_zero || op == A64_FCCMP;
+        uint64_t a = lane(&f->xmm[h->reg], o->t, 0);
+        set_compare_flags(trap, fp_compare(env, o->t, a, lane(&o->b, o->t, 0), !quiet));
+        return true;
+    }
+    case KIND_TO_GENERAL:
+        *trap->reg[h->reg] = fp_to_fixed(env, o->t, lane(&o->b, o->t, 0), 0, h->w ? 64 : 32,
+                                         is_unsigned, ROUND_ZERO);
+        skip_inexact(trap, rbp);
+        return true;
+    case KIND_TO_LANES:
+        convert_packed(env, o, is_unsigned, &f->xmm[h->reg]);
+        return true;
+    case KIND_PRECISION:
+        convert_precision(h, env, o, &f->xmm[h->reg]);
+        return true;
+    case KIND_HALF:
+        convert_half(h, f, env);
+        return true;
+    case KIND_LANES:
+        if (!lanes_in_place(h, env, op, o, &result))
+            return false;
+        f->xmm[h->reg] = result;
+        return true;
+    }
+    return false;
+}
+
 bool fp_trap_handle(struct fp_trap *trap) {
     struct fxsave *f = trap->fpstate;
-    uint64_t rbp = *trap->reg[5];
+    uint32_t w = *(const uint32_t *)trap->pc;
+    struct fp_env env = {trap->cpu->fpcr, 0, false};
     struct host_insn h;
     struct operands o;
-    uint32_t w = *(const uint32_t *)trap->pc;
-    enum a64_op op = a64_decode(w);
-    struct fp_env env = {trap->cpu->fpcr, 0, false};
-    if (!decode_host((const uint8_t *)trap->host_pc, rbp, &h))
+    if (!decode_host((const uint8_t *)trap->host_pc, *trap->reg[5], &h))
         return false;
     load_operands(&h, f, &o);
     trap->host_pc += h.length;
-    bool check = h.map == 1 && h.opcode == 0xc2 && !is_compare(op);
-    if (check || (is_whole(op) && h.map != 3)) {
-        unsigned to = check ? h.rm : h.reg;
-        if (!execute_whole(trap, f, &env, w, &f->xmm[to]))
-            return false;
-        skip_inexact(trap, rbp);
-    } else if (h.map == 1 && (h.opcode == 0x2e || h.opcode == 0x2f)) {
-        uint64_t a = lane(&f->xmm[h.reg], o.t, 0);
-        bool quiet = op == A64_FCMP || op == A64_FCMP_zero || op == A64_FCCMP;
-        set_compare_flags(trap, fp_compare(&env, o.t, a, lane(&o.b, o.t, 0), !quiet));
-    } else if (h.map == 1 && (h.opcode == 0x2c || (h.opcode == 0x78 && o.lanes == 1))) {
-        unsigned width = h.w ? 64 : 32;
-        *trap->reg[h.reg] =
-            fp_to_fixed(&env, o.t, lane(&o.b, o.t, 0), 0, width, h.opcode == 0x78, ROUND_ZERO);
-        skip_inexact(trap, rbp);
-    } else if (h.map == 1 && h.opcode == 0x5b) { /* F3: CVTTPS2DQ */
-        o.t = FP_SINGLE;
-        o.lanes = 4;
-        if (h.memory)
-            memcpy(&o.b, h.memory, 16);
-        convert_packed(&env, &o, false, &f->xmm[h.reg]);
-    } else if (h.map == 1 && (h.opcode == 0x78 || h.opcode == 0x7a)) {
-        convert_packed(&env, &o, h.opcode == 0x78, &f->xmm[h.reg]);
-    } else if (h.map == 1 && h.opcode == 0x5a) {
-        convert_precision(&h, &env, &o, &f->xmm[h.reg]);
-    } else if ((h.map == 2 && h.opcode == 0x13) || (h.map == 3 && h.opcode == 0x1d)) {
-        convert_half(&h, f, &env);
-    } else if (h.map != 2) {
-        struct vreg result;
-        if (!lanes_in_place(&h, &env, op, &o, &result))
-            return false;
-        f->xmm[h.reg] = result;
-    } else {
+    if (!complete(trap, &h, &o, w, &env))
         return false;
-    }
     trap->often = count_trap(trap->pc);
     trap->cpu->fpsr |= env.fpsr;
     /* What traps is counted in cpu->fpsr, and may not be an exception for A64: fpstate.c. */

@@ -163,11 +163,12 @@ LOWER(UQXTN_scalar) {
 }
 
 static void shift_narrow(struct lower *l, uint32_t w, enum narrow how, bool round, bool scalar) {
-    unsigned size = immh_size(w), src = v_read(l, a64_Rn(w), VT1);
-    if (size > 1)
+    unsigned size = immh_size(w);
+    if (size > 1) {
         by_helper(l, w);
-    if (size > 1)
         return;
+    }
+    unsigned src = v_read(l, a64_Rn(w), VT1);
     if (round)
         v_shift_right_rounding(l, how != UNSIGNED, size + 1, VT0, src, right_amount(w));
     else
