@@ -87,8 +87,8 @@ void world_each(void (*fn)(struct thread *t, void *arg), void *arg);
 unsigned world_count(void);
 /* Called before the address space gets its second thread: what world_stop's barrier needs. */
 void world_prepare_threads(void);
-/* Takes a task off the list that left this memory without a word: it was killed, or executed another
- * program. NULL: there is none. */
+/* Takes a task off the list that left this memory without a word: it was killed, or executed
+ * another program. NULL: there is none. */
 struct thread *world_take_dead(void);
 void world_fork_prepare(void);
 void world_fork_parent(void);

@@ -40,9 +40,9 @@ struct thread {
                               back */
     bool freed_by_parent;  /* a vfork child: its parent takes the area back */
     bool kicked;           /* a kick is under way (engine/hostsig.c) */
-    bool own_process; /* not a thread of the process that made it */
-    bool tells_end;   /* the kernel clears `alive` when it leaves this memory */
-    uint32_t alive;   /* with tells_end, 0: it has left, by its end or by execve */
+    bool own_process;      /* not a thread of the process that made it */
+    bool tells_end;        /* the kernel clears `alive` when it leaves this memory */
+    uint32_t alive;        /* with tells_end, 0: it has left, by its end or by execve */
     uint32_t area_state;   /* AREA_FREE, AREA_USED: written last by the exiting task */
 
     /* ---- signals (linux/signal.c, engine/hostsig.c) ---- */

@@ -1,6 +1,7 @@
 /*
- * abi.h - the arm64 kernel's structures as the guest lays them out, where the runtime reads or writes them.
- * Names are the kernel's with a guest_ prefix where the host's header has another structure of that name.
+ * abi.h - the arm64 kernel's structures as the guest lays them out, where the runtime reads or
+ * writes them. Names are the kernel's with a guest_ prefix where the host's header has another
+ * structure of that name.
  */
 #ifndef ELFUSE_LINUX_ABI_H
 #define ELFUSE_LINUX_ABI_H
