@@ -65,10 +65,10 @@ typedef void lower_fn(struct lower *l, uint32_t w);
 
 /* ---- general registers ---- */
 #define XZR 31
-/* Where X<r> is: a host register or [rbp+disp8]. r is 0..30 (xr) or 0..31 with 31 = SP (xr_sp). */
-x64_rm
-x_slot(unsigned r); /* its place in struct cpu, current only when the map in use has it in memory */
+/* X<r>'s place in struct cpu, current only when the map in use has it in memory. */
+x64_rm x_slot(unsigned r);
 void x_use_map(const uint8_t map[32]); /* the map of the instruction being lowered (loops.c) */
+/* Where X<r> is: a host register or [rbp+disp8]. r is 0..30 (xr) or 0..31 with 31 = SP (xr_sp). */
 x64_rm xr(unsigned r);
 x64_rm xr_sp(unsigned r);
 bool x_pinned(unsigned r); /* r 31 means SP */
@@ -99,8 +99,8 @@ bool v_pinned(unsigned r);
 unsigned v_read(struct lower *l, unsigned r, unsigned scratch);
 void v_copy(struct lower *l, unsigned dst, unsigned r);
 unsigned v_dst(unsigned r, unsigned scratch);
-void v_commit(struct lower *l, unsigned r,
-              unsigned reg); /* stores all 16 bytes if V<r> is in memory */
+/* Stores all 16 bytes if V<r> is in memory. */
+void v_commit(struct lower *l, unsigned r, unsigned reg);
 /* 16-byte constant in the region's literal pool, rip-relative, 16-byte aligned. */
 x64_rm v_const(struct lower *l, uint64_t lo, uint64_t hi);
 

@@ -1,6 +1,7 @@
 /*
- * lower_dp_reg.c - data processing with registers (Arm ARM C4.1.95): add/subtract, logic,
- * conditional, multiply, divide, variable shifts, bit operations. CRC32 is in lower_crc32.c.
+ * lower_dp_reg.c - data processing with registers (Arm ARM C4.1.95): add/subtract, logic, bit
+ * operations, variable shifts. Conditional instructions and those on flags are in lower_dp_cond.c,
+ * multiply and divide in lower_dp_mul.c, CRC32 in lower_crc32.c.
  *
  * Operands are taken as x86 r/m operands wherever one instruction can use them in memory. A result
  * for a register that lives in memory is computed in RAX and stored, or in place when the operation
@@ -11,7 +12,7 @@
 /* ---- operands ---- */
 
 /* X<n> as an r/m operand; the zero register becomes `scratch`, zeroed. */
-static x64_rm operand(struct lower *l, unsigned n, unsigned scratch) {
+x64_rm operand(struct lower *l, unsigned n, unsigned scratch) {
     if (n != XZR)
         return xr(n);
     x64_mov_ri(l->a, scratch, 0);
@@ -19,7 +20,7 @@ static x64_rm operand(struct lower *l, unsigned n, unsigned scratch) {
 }
 
 /* The same, certainly a register. */
-static unsigned in_register(struct lower *l, unsigned size, x64_rm rm, unsigned scratch) {
+unsigned in_register(struct lower *l, unsigned size, x64_rm rm, unsigned scratch) {
     if (!rm.is_mem)
         return rm.base;
     x64_mov_r_rm(l->a, size, scratch, rm);
@@ -65,7 +66,7 @@ static void alu_rm_rm(struct lower *l, enum x64_alu op, unsigned size, x64_rm rm
         x64_alu_rm_r(l->a, op, size, rm, in_register(l, size, src, RAX));
 }
 
-static bool writes_in_place(unsigned size, x64_rm d) {
+bool writes_in_place(unsigned size, x64_rm d) {
     return size == 8 || !d.is_mem;
 }
 
@@ -106,7 +107,7 @@ static void emit_subtract(struct lower *l, enum x64_alu op, unsigned size, unsig
 }
 
 /* EFLAGS = n - m */
-static void emit_compare(struct lower *l, unsigned size, x64_rm n, x64_rm m) {
+void emit_compare(struct lower *l, unsigned size, x64_rm n, x64_rm m) {
     if (!n.is_mem)
         x64_alu_r_rm(l->a, ALU_CMP, size, n.base, m);
     else
@@ -125,7 +126,7 @@ static void emit_lea_add(struct lower *l, unsigned size, unsigned d, x64_rm n, x
 }
 
 /* X<d>|SP = n + m. d = 31: SP. `keep`: EFLAGS are kept, else they are free. */
-static void emit_add(struct lower *l, bool keep, unsigned size, unsigned d, x64_rm n, x64_rm m) {
+void emit_add(struct lower *l, bool keep, unsigned size, unsigned d, x64_rm n, x64_rm m) {
     x64_rm place = xr_sp(d);
     bool in_place = writes_in_place(size, place) && (rm_same(place, n) || rm_same(place, m));
     if (keep || (!n.is_mem && !m.is_mem && !in_place))
@@ -157,7 +158,7 @@ static void emit_sub(struct lower *l, bool keep, unsigned size, unsigned d, x64_
 }
 
 /* X<d> = -m */
-static void emit_negate(struct lower *l, bool keep, unsigned size, unsigned d, x64_rm m) {
+void emit_negate(struct lower *l, bool keep, unsigned size, unsigned d, x64_rm m) {
     struct x64_asm *a = l->a;
     if (!keep && rm_same(xr(d), m) && writes_in_place(size, m)) {
         x64_unary(a, UN_NEG, size, m);
@@ -380,7 +381,7 @@ LOWER(SBCS) {
 /* ---- logic ---- */
 
 /* dst = ~m, EFLAGS kept */
-static void emit_not(struct lower *l, unsigned size, unsigned dst, x64_rm m) {
+void emit_not(struct lower *l, unsigned size, unsigned dst, x64_rm m) {
     x64_mov_r_rm(l->a, size, dst, m);
     x64_unary(l->a, UN_NOT, size, x64_r(dst));
 }
@@ -499,264 +500,6 @@ LOWER(BICS_reg) {
     flags_set(l, FLAGS_ADD);
 }
 
-/* ---- conditional ---- */
-
-static struct cond cond_inverse(struct cond c) {
-    switch (c.join) {
-    case COND_AND:
-        c.join = COND_OR;
-        break;
-    case COND_OR:
-        c.join = COND_AND;
-        break;
-    default:
-        break;
-    }
-    c.cc = x64_cc_not(c.cc);
-    c.cc2 = x64_cc_not(c.cc2);
-    return c;
-}
-
-/* AL and NV both hold always. */
-static bool always(unsigned arm_cond) {
-    return arm_cond >= 14;
-}
-
-LOWER(CSEL) {
-    unsigned size = op_size(w), d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w), cc = bits(w, 12, 4);
-    if (d == XZR)
-        return;
-    if (always(cc) || n == m) {
-        emit_move(l, size, d, n);
-        return;
-    }
-    struct cond c = flags_cond(l, cc);
-    unsigned dst = x_dst(d, RAX);
-    if (x_pinned(d) && d == n) {
-        x64_rm other = operand(l, m, RCX);
-        cond_move(l, cond_inverse(c), size, dst, other);
-    } else {
-        x64_rm taken = operand(l, n, RCX);
-        if (m == XZR)
-            x64_mov_ri(l->a, dst, 0);
-        else if (!x64_is_reg(xr(m), dst))
-            x64_mov_r_rm(l->a, size, dst, xr(m));
-        cond_move(l, c, size, dst, taken);
-    }
-    x_commit(l, d, dst);
-}
-
-enum otherwise { INCREMENT, INVERT, NEGATE };
-
-/* dst = the second operand of CSINC, CSINV, CSNEG. EFLAGS kept. */
-static void emit_otherwise(struct lower *l, enum otherwise kind, unsigned size, unsigned dst,
-                           unsigned m) {
-    struct x64_asm *a = l->a;
-    if (m == XZR) {
-        x64_mov_ri(a, dst,
-                   kind == INCREMENT ? 1
-                   : kind == NEGATE  ? 0
-                   : size == 8       ? ~0ull
-                                     : 0xffffffff);
-        return;
-    }
-    if (kind == INCREMENT) {
-        x64_lea(a, size, dst, x64_m(in_register(l, size, xr(m), dst), 1));
-        return;
-    }
-    emit_not(l, size, dst, xr(m));
-    if (kind == NEGATE)
-        x64_lea(a, size, dst, x64_m(dst, 1));
-}
-
-static void lower_select(struct lower *l, uint32_t w, enum otherwise kind) {
-    unsigned size = op_size(w), d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w), cc = bits(w, 12, 4);
-    if (d == XZR)
-        return;
-    if (always(cc)) {
-        emit_move(l, size, d, n);
-        return;
-    }
-    struct cond c = flags_cond(l, cc);
-    unsigned dst = x_dst(d, RAX);
-    if (n == XZR && m == XZR && kind != NEGATE) { /* CSET, CSETM: of the inverse condition */
-        if (kind == INCREMENT) {
-            cond_set(l, cond_inverse(c), dst);
-        } else { /* 1 or 0, minus 1 */
-            cond_set(l, c, dst);
-            x64_lea(l->a, size, dst, x64_m(dst, -1));
-        }
-    } else if (x_pinned(d) && d == n) {
-        emit_otherwise(l, kind, size, RAX, m);
-        cond_move(l, cond_inverse(c), size, dst, x64_r(RAX));
-    } else {
-        emit_otherwise(l, kind, size, dst, m);
-        cond_move(l, c, size, dst, operand(l, n, RCX));
-    }
-    x_commit(l, d, dst);
-}
-
-LOWER(CSINC) {
-    lower_select(l, w, INCREMENT);
-}
-
-LOWER(CSINV) {
-    lower_select(l, w, INVERT);
-}
-
-LOWER(CSNEG) {
-    lower_select(l, w, NEGATE);
-}
-
-/* NZCV (bits 3..0) of the 8-bit a - b or a + b, as the x86 flags of `kind` encode it. */
-static unsigned byte_nzcv(enum flags_kind kind, unsigned x, unsigned y) {
-    unsigned r = kind == FLAGS_SUB ? x - y : x + y;
-    unsigned carry = kind == FLAGS_SUB ? x >= y : r > 0xff;
-    unsigned overflow = ((kind == FLAGS_SUB ? (x ^ y) & (x ^ r) : ~(x ^ y) & (x ^ r)) >> 7) & 1;
-    return ((r >> 7) & 1) << 3 | ((r & 0xff) == 0) << 2 | carry << 1 | overflow;
-}
-
-/* Leaves the constant nzcv in EFLAGS in the given form: with one CMP or ADD of constants if there
- * is a pair, else SAHF. */
-static void emit_flags_constant(struct lower *l, enum flags_kind kind, unsigned nzcv) {
-    static const uint8_t values[] = {0, 1, 2, 0x7f, 0x80, 0x81, 0xff};
-    struct x64_asm *a = l->a;
-    for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
-        for (unsigned j = 0; j < ARRAY_SIZE(values); j++)
-            if (byte_nzcv(kind, values[i], values[j]) == nzcv) {
-                x64_mov_ri(a, RAX, values[i]);
-                x64_alu_rm_i(a, kind == FLAGS_SUB ? ALU_CMP : ALU_ADD, 1, x64_r(RAX),
-                             (int8_t)values[j]);
-                return;
-            }
-    unsigned carry = (nzcv >> 1) & 1;
-    unsigned ah = (nzcv & 8) << 4 | (nzcv & 4) << 4 | 2 | (kind == FLAGS_SUB ? !carry : carry);
-    x64_mov_ri(a, RAX, ah << 8 | (nzcv & 1 ? 0x7f : 0)); /* + 1 sets OF for 0x7f */
-    x64_alu_rm_i(a, ALU_ADD, 1, x64_r(RAX), 1);
-    x64_sahf(a);
-}
-
-static bool nzcv_satisfies(unsigned nzcv, unsigned arm_cond) {
-    bool n = nzcv & 8, z = nzcv & 4, c = nzcv & 2, v = nzcv & 1, result;
-    switch (arm_cond >> 1) {
-    case 0:
-        result = z;
-        break;
-    case 1:
-        result = c;
-        break;
-    case 2:
-        result = n;
-        break;
-    case 3:
-        result = v;
-        break;
-    case 4:
-        result = c && !z;
-        break;
-    case 5:
-        result = n == v;
-        break;
-    case 6:
-        result = n == v && !z;
-        break;
-    default:
-        return true;
-    }
-    return result != (arm_cond & 1);
-}
-
-/* The compare (or CMN) of a conditional compare. */
-static void emit_conditional_compare(struct lower *l, uint32_t w, enum flags_kind kind,
-                                     bool immediate) {
-    struct x64_asm *a = l->a;
-    unsigned size = op_size(w);
-    x64_rm n = operand(l, a64_Rn(w), RCX);
-    int32_t imm = (int32_t)bits(w, 16, 5);
-    if (kind == FLAGS_ADD) {
-        x64_mov_r_rm(a, size, RAX, n);
-        if (immediate)
-            x64_alu_rm_i(a, ALU_ADD, size, x64_r(RAX), imm);
-        else
-            x64_alu_r_rm(a, ALU_ADD, size, RAX, operand(l, a64_Rm(w), RDX));
-    } else if (!immediate) {
-        emit_compare(l, size, n, operand(l, a64_Rm(w), RDX));
-    } else if (imm == 0 && !n.is_mem) {
-        x64_test_rm_r(a, size, n, n.base);
-    } else {
-        x64_alu_rm_i(a, ALU_CMP, size, n, imm);
-    }
-}
-
-/*
- * A conditional compare whose flags only the B.cond behind it reads: when the condition fails,
- * where that branch goes is known, so go there at once. Returns false if it is not so.
- */
-static bool fuse_with_branch(struct lower *l, uint32_t w, struct cond c) {
-    const struct insn *branch = insn_after(l, l->insn);
-    if (!branch || branch->op != A64_B_cond || branch->live_out)
-        return false;
-    bool taken = nzcv_satisfies(bits(w, 0, 4), branch->word & 15);
-    guest_addr target;
-    branch_target(A64_B_cond, branch->word, branch->pc, &target);
-    if (taken)
-        edge_cond(l, cond_inverse(c), branch->target, target, false);
-    else if (branch->next >= 0 && l->region->insns[branch->next].leader)
-        edge_cond(l, cond_inverse(c), branch->next, branch->pc + 4, false);
-    else
-        return false;
-    return true;
-}
-
-static void lower_conditional_compare(struct lower *l, uint32_t w, enum flags_kind kind,
-                                      bool immediate) {
-    if (!l->flags_live_out)
-        return;
-    struct cond c = flags_cond(l, bits(w, 12, 4));
-    if (c.join == COND_ALWAYS) {
-        flags_clobber(l);
-        emit_conditional_compare(l, w, kind, immediate);
-        flags_set(l, kind);
-        return;
-    }
-    if (fuse_with_branch(l, w, c)) {
-        emit_conditional_compare(l, w, kind, immediate);
-        flags_set(l, kind);
-        return;
-    }
-    struct x64_label constant = X64_LABEL;
-    uint32_t skip = 0;
-    if (c.join == COND_ONE)
-        skip = x64_jcc_short(l->a, x64_cc_not(c.cc));
-    else
-        cond_jump_not(l, c, &constant);
-    emit_conditional_compare(l, w, kind, immediate);
-    uint32_t done = x64_jmp_short(l->a);
-    if (c.join == COND_ONE)
-        x64_short_bind(l->a, skip);
-    else
-        x64_bind(l->a, &constant);
-    emit_flags_constant(l, kind, bits(w, 0, 4));
-    x64_short_bind(l->a, done);
-    flags_set(l, kind);
-}
-
-LOWER(CCMP_reg) {
-    lower_conditional_compare(l, w, FLAGS_SUB, false);
-}
-
-LOWER(CCMP_imm) {
-    lower_conditional_compare(l, w, FLAGS_SUB, true);
-}
-
-LOWER(CCMN_reg) {
-    lower_conditional_compare(l, w, FLAGS_ADD, false);
-}
-
-LOWER(CCMN_imm) {
-    lower_conditional_compare(l, w, FLAGS_ADD, true);
-}
-
 /* ---- bits and bytes ---- */
 
 /* Is X<n> the RBIT of another register by the instruction before, which then emitted nothing? */
@@ -790,7 +533,7 @@ static void emit_swap_groups(struct x64_asm *a, unsigned size, unsigned shift, u
 }
 
 /* The result in RAX goes to X<d>. */
-static void commit_rax(struct lower *l, unsigned d) {
+void commit_rax(struct lower *l, unsigned d) {
     if (d != XZR)
         x64_mov_rm_r(l->a, 8, xr(d), RAX);
 }
@@ -937,328 +680,4 @@ LOWER(ASRV) {
 
 LOWER(RORV) {
     lower_shift_variable(l, w, SH_ROR);
-}
-
-/* ---- multiply ---- */
-
-/* dst = low half of n * m; dst is not m's register unless n == m. `keep` needs BMI2, uses RCX and
- * RDX. */
-static void emit_multiply(struct lower *l, bool keep, unsigned size, unsigned dst, x64_rm n,
-                          x64_rm m) {
-    if (keep) {
-        x64_mov_r_rm(l->a, size, RDX, n);
-        x64_mulx(l->a, size, RCX, dst, m);
-    } else {
-        if (!x64_is_reg(n, dst))
-            x64_mov_r_rm(l->a, size, dst, n);
-        x64_imul_r_rm(l->a, size, dst, m);
-    }
-}
-
-/* X<d> = X<ra> + or - RAX */
-static void emit_accumulate(struct lower *l, bool keep, bool subtract, unsigned size, unsigned d,
-                            unsigned ra) {
-    x64_rm product = x64_r(RAX);
-    if (ra == XZR && subtract) {
-        emit_negate(l, keep, size, d, product);
-    } else if (ra == XZR) {
-        commit_rax(l, d);
-    } else if (subtract && keep) {
-        x64_unary(l->a, UN_NOT, size, product);
-        unsigned dst = x_dst(d, RCX);
-        x64_lea(l->a, size, dst, x64_mx(in_register(l, size, xr(ra), RCX), RAX, 0, 1));
-        x_commit(l, d, dst);
-    } else if (subtract) {
-        x64_rm place = xr(d);
-        if (d == ra && writes_in_place(size, place)) {
-            x64_alu_rm_r(l->a, ALU_SUB, size, place, RAX);
-            return;
-        }
-        unsigned dst = x_dst(d, RCX);
-        x64_mov_r_rm(l->a, size, dst, xr(ra));
-        x64_alu_r_rm(l->a, ALU_SUB, size, dst, product);
-        x_commit(l, d, dst);
-    } else if (keep) {
-        unsigned dst = x_dst(d, RAX);
-        x64_lea(l->a, size, dst, x64_mx(in_register(l, size, xr(ra), RCX), RAX, 0, 0));
-        x_commit(l, d, dst);
-    } else {
-        emit_add(l, false, size, d, product, xr(ra));
-    }
-}
-
-static void lower_multiply_add(struct lower *l, uint32_t w, bool subtract) {
-    unsigned size = op_size(w), d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w), ra = a64_Ra(w);
-    if (d == XZR)
-        return;
-    bool keep = shifts_keep_flags(l);
-    if (n == XZR || m == XZR) {
-        emit_move(l, size, d, ra);
-        return;
-    }
-    if (ra == XZR && !subtract) {
-        if (x_pinned(d) && d == m) { /* dst is to be the first factor */
-            m = n;
-            n = d;
-        }
-        unsigned dst = x_dst(d, RAX);
-        emit_multiply(l, keep, size, dst, xr(n), xr(m));
-        x_commit(l, d, dst);
-        return;
-    }
-    emit_multiply(l, keep, size, RAX, xr(n), xr(m));
-    emit_accumulate(l, keep, subtract, size, d, ra);
-}
-
-LOWER(MADD) {
-    lower_multiply_add(l, w, false);
-}
-
-LOWER(MSUB) {
-    lower_multiply_add(l, w, true);
-}
-
-/* The four that multiply 32-bit factors to 64 bits. */
-static void lower_multiply_long(struct lower *l, uint32_t w, bool sign, bool subtract) {
-    struct x64_asm *a = l->a;
-    unsigned d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w), ra = a64_Ra(w);
-    if (d == XZR)
-        return;
-    bool keep = shifts_keep_flags(l);
-    if (n == XZR || m == XZR) {
-        emit_move(l, 8, d, ra);
-        return;
-    }
-    bool direct = !keep && ra == XZR && !subtract && x_pinned(d) && d != m;
-    unsigned first = keep ? RDX : direct ? xr(d).base : RAX;
-    if (sign) {
-        x64_movsx(a, 8, first, 4, xr(n));
-        x64_movsx(a, 8, RCX, 4, xr(m));
-    } else {
-        x64_mov_r_rm(a, 4, first, xr(n));
-        x64_mov_r_rm(a, 4, RCX, xr(m));
-    }
-    if (keep)
-        x64_mulx(a, 8, RCX, RAX, x64_r(RCX));
-    else
-        x64_imul_r_rm(a, 8, first, x64_r(RCX));
-    if (!direct)
-        emit_accumulate(l, keep, subtract, 8, d, ra);
-}
-
-LOWER(SMADDL) {
-    lower_multiply_long(l, w, true, false);
-}
-
-LOWER(SMSUBL) {
-    lower_multiply_long(l, w, true, true);
-}
-
-LOWER(UMADDL) {
-    lower_multiply_long(l, w, false, false);
-}
-
-LOWER(UMSUBL) {
-    lower_multiply_long(l, w, false, true);
-}
-
-LOWER(UMULH) {
-    struct x64_asm *a = l->a;
-    unsigned d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w);
-    if (d == XZR)
-        return;
-    if (n == XZR || m == XZR) {
-        emit_zero(l, d);
-        return;
-    }
-    unsigned dst = x_dst(d, RAX);
-    if (a->feat.bmi2) { /* one register for both halves gets the high one */
-        x64_mov_r_rm(a, 8, RDX, xr(n));
-        x64_mulx(a, 8, dst, dst, xr(m));
-    } else {
-        flags_clobber(l);
-        x64_mov_r_rm(a, 8, RAX, xr(n));
-        x64_unary(a, UN_MUL, 8, xr(m));
-        x64_mov_r_rm(a, 8, dst, x64_r(RDX));
-    }
-    x_commit(l, d, dst);
-}
-
-LOWER(SMULH) {
-    struct x64_asm *a = l->a;
-    unsigned d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w);
-    if (d == XZR)
-        return;
-    if (n == XZR || m == XZR) {
-        emit_zero(l, d);
-        return;
-    }
-    flags_clobber(l);
-    x64_mov_r_rm(a, 8, RAX, xr(n));
-    x64_unary(a, UN_IMUL, 8, xr(m));
-    x64_mov_rm_r(a, 8, xr(d), RDX);
-}
-
-/* ---- divide ---- */
-
-LOWER(UDIV) { /* division by zero gives 0 */
-    struct x64_asm *a = l->a;
-    unsigned size = op_size(w), d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w);
-    if (d == XZR)
-        return;
-    if (n == XZR || m == XZR) {
-        emit_zero(l, d);
-        return;
-    }
-    flags_clobber(l);
-    unsigned divisor = in_register(l, size, xr(m), RCX);
-    x64_alu_r_rm(a, ALU_XOR, 4, RAX, x64_r(RAX));
-    x64_test_rm_r(a, size, x64_r(divisor), divisor);
-    uint32_t zero = x64_jcc_short(a, CC_E);
-    x64_alu_r_rm(a, ALU_XOR, 4, RDX, x64_r(RDX));
-    x64_mov_r_rm(a, size, RAX, xr(n));
-    x64_unary(a, UN_DIV, size, x64_r(divisor));
-    x64_short_bind(a, zero);
-    commit_rax(l, d);
-}
-
-LOWER(SDIV) { /* by 0 gives 0; the smallest number by -1 gives itself: for both divisors n * m */
-    struct x64_asm *a = l->a;
-    unsigned size = op_size(w), d = a64_Rd(w), n = a64_Rn(w), m = a64_Rm(w);
-    if (d == XZR)
-        return;
-    if (n == XZR || m == XZR) {
-        emit_zero(l, d);
-        return;
-    }
-    flags_clobber(l);
-    unsigned divisor = in_register(l, size, xr(m), RCX);
-    x64_mov_r_rm(a, size, RAX, xr(n));
-    x64_lea(a, size, RDX, x64_m(divisor, 1));
-    x64_alu_rm_i(a, ALU_CMP, size, x64_r(RDX), 1);
-    uint32_t divide = x64_jcc_short(a, CC_A);
-    x64_imul_r_rm(a, size, RAX, x64_r(divisor));
-    uint32_t done = x64_jmp_short(a);
-    x64_short_bind(a, divide);
-    x64_cdq(a, size);
-    x64_unary(a, UN_IDIV, size, x64_r(divisor));
-    x64_short_bind(a, done);
-    commit_rax(l, d);
-}
-
-/* ---- flag manipulation (FEAT_FlagM, FlagM2) ---- */
-
-#define LAHF_N 0x8000
-#define LAHF_Z 0x4000
-#define LAHF_C 0x0100
-#define LAHF_V 0x0001
-
-LOWER(CFINV) {
-    (void)w;
-    if (l->flags == FLAGS_SUB ||
-        l->flags == FLAGS_ADD) { /* the other form reads CF the other way */
-        flags_set(l, l->flags == FLAGS_SUB ? FLAGS_ADD : FLAGS_SUB);
-        return;
-    }
-    flags_get_ax(l);
-    x64_alu_rm_i(l->a, ALU_XOR, 4, x64_r(RAX), LAHF_C);
-    flags_set_ax(l);
-}
-
-LOWER(RMIF) {
-    static const uint16_t bit[4] = {LAHF_V, LAHF_C, LAHF_Z, LAHF_N};
-    struct x64_asm *a = l->a;
-    unsigned mask = bits(w, 0, 4), lsb = bits(w, 15, 6);
-    flags_get_ax(l);
-    x_copy(l, RDX, a64_Rn(w), 8);
-    if (lsb)
-        x64_shift_i(a, SH_ROR, 8, x64_r(RDX), lsb);
-    for (unsigned i = 0; i < 4; i++) {
-        if (!(mask & 1u << i))
-            continue;
-        x64_mov_r_rm(a, 4, RCX, x64_r(RDX));
-        if (i)
-            x64_shift_i(a, SH_SHL, 4, x64_r(RCX), (unsigned)__builtin_ctz(bit[i]) - i);
-        x64_alu_rm_i(a, ALU_AND, 4, x64_r(RCX), bit[i]);
-        x64_alu_rm_i(a, ALU_AND, 4, x64_r(RAX), ~bit[i]);
-        x64_alu_r_rm(a, ALU_OR, 4, RAX, x64_r(RCX));
-    }
-    flags_set_ax(l);
-}
-
-/* SETF8, SETF16: N, Z of the low `width` bits; V = carry out of them into the next one; C stays. */
-static void lower_setf(struct lower *l, uint32_t w, unsigned width) {
-    struct x64_asm *a = l->a;
-    flags_get_ax(l);
-    x64_alu_rm_i(a, ALU_AND, 4, x64_r(RAX), LAHF_C);
-    x_copy(l, RDX, a64_Rn(w), 4);
-    x64_mov_r_rm(a, 4, RCX, x64_r(RDX));
-    x64_shift_i(a, SH_SHR, 4, x64_r(RCX), 1);
-    x64_alu_r_rm(a, ALU_XOR, 4, RCX, x64_r(RDX));
-    x64_shift_i(a, SH_SHR, 4, x64_r(RCX), width - 1);
-    x64_alu_rm_i(a, ALU_AND, 4, x64_r(RCX), LAHF_V);
-    x64_alu_r_rm(a, ALU_OR, 4, RAX, x64_r(RCX));
-    x64_shift_i(a, SH_SHL, 4, x64_r(RDX), 32 - width);
-    x64_mov_r_rm(a, 4, RCX, x64_r(RDX));
-    x64_shift_i(a, SH_SHR, 4, x64_r(RCX), 16);
-    x64_alu_rm_i(a, ALU_AND, 4, x64_r(RCX), LAHF_N);
-    x64_alu_r_rm(a, ALU_OR, 4, RAX, x64_r(RCX));
-    x64_test_rm_r(a, 4, x64_r(RDX), RDX);
-    x64_setcc(a, CC_E, x64_r(RCX));
-    x64_movzx(a, RCX, 1, x64_r(RCX));
-    x64_shift_i(a, SH_SHL, 4, x64_r(RCX), 14);
-    x64_alu_r_rm(a, ALU_OR, 4, RAX, x64_r(RCX));
-    flags_set_ax(l);
-}
-
-LOWER(SETF8) {
-    lower_setf(l, w, 8);
-}
-
-LOWER(SETF16) {
-    lower_setf(l, w, 16);
-}
-
-/* RCX = bit `from` of RAX moved to bit `to`, the rest 0 */
-static void emit_take_bit(struct x64_asm *a, unsigned from, unsigned to) {
-    x64_mov_r_rm(a, 4, RCX, x64_r(RAX));
-    if (from > to)
-        x64_shift_i(a, SH_SHR, 4, x64_r(RCX), from - to);
-    else if (to > from)
-        x64_shift_i(a, SH_SHL, 4, x64_r(RCX), to - from);
-    x64_alu_rm_i(a, ALU_AND, 4, x64_r(RCX), 1 << to);
-}
-
-LOWER(AXFLAG) { /* N = 0, Z = Z | V, C = C & !V, V = 0 */
-    struct x64_asm *a = l->a;
-    (void)w;
-    flags_get_ax(l);
-    emit_take_bit(a, 0, 14);
-    x64_alu_r_rm(a, ALU_OR, 4, RAX, x64_r(RCX));
-    emit_take_bit(a, 0, 8);
-    x64_unary(a, UN_NOT, 4, x64_r(RCX));
-    x64_alu_r_rm(a, ALU_AND, 4, RAX, x64_r(RCX));
-    x64_alu_rm_i(a, ALU_AND, 4, x64_r(RAX), LAHF_Z | LAHF_C);
-    flags_set_ax(l);
-}
-
-LOWER(XAFLAG) { /* N = !C & !Z, Z = C & Z, C = C | Z, V = !C & Z */
-    struct x64_asm *a = l->a;
-    (void)w;
-    flags_get_ax(l);
-    emit_take_bit(a, 14, 8);
-    x64_mov_r_rm(a, 4, RDX, x64_r(RCX)); /* Z at bit 8 */
-    emit_take_bit(a, 8, 8);
-    x64_mov_r_rm(a, 4, RAX, x64_r(RCX));
-    x64_alu_r_rm(a, ALU_OR, 4, RAX, x64_r(RDX));  /* the new C */
-    x64_alu_r_rm(a, ALU_AND, 4, RCX, x64_r(RDX)); /* C & Z */
-    x64_alu_r_rm(a, ALU_XOR, 4, RDX, x64_r(RCX)); /* Z & !C */
-    x64_shift_i(a, SH_SHR, 4, x64_r(RDX), 8);
-    x64_alu_r_rm(a, ALU_OR, 4, RDX, x64_r(RAX)); /* V and C */
-    x64_alu_rm_i(a, ALU_XOR, 4, x64_r(RAX), LAHF_C);
-    x64_shift_i(a, SH_SHL, 4, x64_r(RAX), 7); /* N = !C' */
-    x64_shift_i(a, SH_SHL, 4, x64_r(RCX), 6);
-    x64_alu_r_rm(a, ALU_OR, 4, RAX, x64_r(RCX));
-    x64_alu_r_rm(a, ALU_OR, 4, RAX, x64_r(RDX));
-    flags_set_ax(l);
 }

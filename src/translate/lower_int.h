@@ -65,6 +65,23 @@ void emit_move(struct lower *l, unsigned size, unsigned d, unsigned n);
 /* EFLAGS = those of AND with mask, as FLAGS_ADD. X<n> = xr(n). */
 void emit_test_mask(struct lower *l, unsigned size, x64_rm n, uint64_t mask);
 
+/* ---- lower_dp_reg.c ---- */
+/* X<n> as an r/m operand; the zero register becomes `scratch`, zeroed. */
+x64_rm operand(struct lower *l, unsigned n, unsigned scratch);
+/* The register that holds rm: its own, or `scratch` loaded with it. */
+unsigned in_register(struct lower *l, unsigned size, x64_rm rm, unsigned scratch);
+/* Can a result for the place d be formed there by a read-modify-write? */
+bool writes_in_place(unsigned size, x64_rm d);
+/* X<d> = n + m and X<d> = -m; d is not the zero register. `keep`: EFLAGS are kept. */
+void emit_add(struct lower *l, bool keep, unsigned size, unsigned d, x64_rm n, x64_rm m);
+void emit_negate(struct lower *l, bool keep, unsigned size, unsigned d, x64_rm m);
+/* dst = ~m. EFLAGS are kept. */
+void emit_not(struct lower *l, unsigned size, unsigned dst, x64_rm m);
+/* EFLAGS = those of n - m. */
+void emit_compare(struct lower *l, unsigned size, x64_rm n, x64_rm m);
+/* The result in RAX goes to X<d>. */
+void commit_rax(struct lower *l, unsigned d);
+
 /* ---- lower_ldst.c ---- */
 /* [Xn|SP + offset]; uses RAX. An address loaded to RAX stays there. */
 x64_rm ldst_address(struct lower *l, unsigned rn, int32_t offset);
