@@ -11,13 +11,12 @@
 #include "engine/thread.h"
 
 struct options {
-    const char
-        *sysroot; /* look here first for absolute paths of interpreter and libraries; NULL: none */
-    int trace_fd; /* -1: off */
-    int dump_fd;  /* translated code is written there as struct dump_record + code; -1: off */
-    bool precise_flags;    /* keep NZCV exact at faults, even where the program cannot read it */
-    bool stats;            /* print translation figures at exit */
-    uint32_t region_limit; /* most guest instructions in a region; 0: default */
+    const char *sysroot; /* first place of absolute interpreter and library paths, or NULL */
+    int trace_fd;        /* -1: off */
+    int dump_fd;        /* translated code is written there as struct dump_record + code; -1: off */
+    bool precise_flags; /* keep NZCV exact at faults, even where the program cannot read it */
+    bool stats;         /* print translation figures at exit */
+    uint32_t region_limit;     /* most guest instructions in a region; 0: default */
     uint64_t code_cache_bytes; /* 0: default */
     bool has_sigmask;          /* executed by a guest, with all signals blocked: this is its mask */
     uint64_t sigmask;

@@ -14,7 +14,7 @@
 #include "linux/mapline.h"
 #include "linux/mm.h"
 #include "linux/path.h"
-#include "loader/hwcap.h"
+#include "engine/hwcap.h"
 #include "translate/idregs.h"
 
 /* ---- a buffered writer ---- */

@@ -12,7 +12,7 @@
 #include "base/errtext.h"
 #include "base/hostcall.h"
 #include "engine/engine.h"
-#include "loader/hwcap.h"
+#include "engine/hwcap.h"
 
 #include <elf.h>
 #include <linux/mman.h>

@@ -2,7 +2,7 @@
  * idregs.c - the identification registers, derived from the features in AT_HWCAP, so that both
  * always say the same.
  */
-#include "loader/hwcap.h"
+#include "engine/hwcap.h"
 #include "translate/idregs.h"
 
 /* AT_HWCAP bits (asm/hwcap.h) and the register field, as crm:op2:shift, that says the same with at

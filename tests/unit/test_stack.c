@@ -11,7 +11,7 @@
 #include <elf.h>
 
 #include "engine/engine.h"
-#include "loader/hwcap.h"
+#include "engine/hwcap.h"
 #include "loader/loader.h"
 
 /* What stack.c takes from its neighbours. */
