@@ -250,6 +250,11 @@ static void pairwise(struct lower *l, uint32_t w, enum x64_vop op) {
         pairwise_small(l, w, op, size);
         return;
     }
+    if (size == 3 && n == m) {
+        x64_v2_i(l->a, V_PSHUFD, 16, VT0, vr(n), 0x4e);
+        v_last(l, op, d, VT0, vr(n), 16);
+        return;
+    }
     if (a64_Q(w)) {
         v_unzip(l, size, false, VT0, vr(n), vr(m));
         v_unzip(l, size, true, VT1, vr(n), vr(m));

@@ -82,7 +82,7 @@ static wide shift_value(wide value, int shift, bool round) {
 
 static void shift_by_register(struct context *c, bool is_unsigned, bool round, bool saturating) {
     for (unsigned i = 0; i < c->lanes; i++) {
-        int shift = (int8_t)lane(reg_m(c), c->size, i);
+        int shift = (int)signed_lane(reg_m(c), 0, i << c->size); /* the element's lowest byte */
         wide value = get(reg_n(c), c->size, i, is_unsigned);
         uint64_t r;
         if (saturating)
