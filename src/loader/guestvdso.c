@@ -9,7 +9,7 @@
 #include "base/errtext.h"
 #include "base/hostcall.h"
 #include "engine/engine.h"
-#include "loader/vdso/hypercall.h"
+#include "translate/hypercall.h"
 
 #include <elf.h>
 #include <linux/mman.h>

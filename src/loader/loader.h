@@ -142,12 +142,12 @@ guest_addr build_stack(struct program *p, const struct host_start *host, guest_a
 void publish_process(const struct program *p, int fd, const char *execfn);
 
 /* ---- the guest's vDSO (guestvdso.c) ---- */
-extern guest_addr vdso_base,
-    vdso_sigreturn; /* AT_SYSINFO_EHDR, and where a signal handler returns to */
+extern guest_addr vdso_base;      /* AT_SYSINFO_EHDR */
+extern guest_addr vdso_sigreturn; /* where a signal handler returns to */
 void vdso_map(const struct host_start *host);
 bool vdso_contains(guest_addr address);
 /* A helper_fn: executes the HLT of the guest vDSO whose 16-bit immediate is `immediate`
- * (vdso/hypercall.h). */
+ * (translate/hypercall.h). */
 void vdso_hypercall(struct cpu *cpu, uint64_t immediate);
 
 #endif

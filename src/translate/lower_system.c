@@ -9,7 +9,7 @@
 #include "base/hostcall.h"
 #include "engine/fpstate.h"
 #include "engine/thread.h"
-#include "loader/vdso/hypercall.h"
+#include "translate/hypercall.h"
 #include "translate/idregs.h"
 #include "translate/lower_int.h"
 

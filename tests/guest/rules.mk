@@ -9,7 +9,8 @@
 GUEST_DIR    := tests/guest
 # Not -O2: the asserted loads and stores should be where the source says.
 # Bad pointers and sizes are passed on purpose.
-GUEST_QUIET  := -Wno-stringop-overflow -Wno-stringop-overread -Wno-nonnull -Wno-format-truncation
+GUEST_QUIET  := -Wno-stringop-overflow -Wno-stringop-overread -Wno-nonnull -Wno-format-truncation \
+    -Wno-unknown-warning-option
 GUEST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -pthread -Wall -Wextra \
     $(GUEST_QUIET)
 GUEST_NAMES  := $(basename $(notdir $(wildcard $(GUEST_DIR)/*.c)))

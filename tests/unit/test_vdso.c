@@ -15,7 +15,7 @@
 
 #include "engine/engine.h"
 #include "loader/loader.h"
-#include "loader/vdso/hypercall.h"
+#include "translate/hypercall.h"
 
 /* What guestvdso.c takes from the engine. */
 static guest_addr exec_start;

@@ -5,7 +5,7 @@
  * follow AAPCS64 (Go calls from assembly and expects no more), so only X0-X18 may change. Errors and clocks the
  * host's vDSO cannot read go to the system call, which reports them properly.
  */
-#include "vdso/hypercall.h"
+#include "translate/hypercall.h"
 
 #define SYS_clock_gettime  113
 #define SYS_clock_getres   114

@@ -5,9 +5,9 @@
  * vdso_contains) the translator turns `HLT #n` with these immediates into a call of vdso_hypercall.
  * Registers:
  *
- *   CLOCK_GETTIME, CLOCK_GETRES  in X0 = clock id      out X0 = 0 or -errno, X2 = seconds, X3 =
- * nanoseconds GETTIMEOFDAY                 in -                  out X0 = 0 or -errno, X2 =
- * seconds, X3 = microseconds
+ * - CLOCK_GETTIME, CLOCK_GETRES: in X0 = clock id; out X0 = 0 or -errno, X2 = seconds and
+ *   X3 = nanoseconds
+ * - GETTIMEOFDAY: out X0 = 0 or -errno, X2 = seconds and X3 = microseconds
  *
  * All other registers are kept. Results come in registers and the vDSO's own code stores them, so
  * that a bad pointer faults at a guest instruction. On a result other than 0 the vDSO makes the
