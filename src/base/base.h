@@ -83,12 +83,19 @@ NORETURN void assert_failed(const char *file, int line, const char *expr);
 #endif
 
 /* ---- locks ---- */
-/* A futex mutex: 0 free, 1 held, 2 held with waiters. Zero-initialised. Not recursive. */
+/* A futex mutex (lock.c). Zero-initialised. Not recursive. */
 struct lock {
     uint32_t word;
+    void (*recover)(void); /* called with the lock held when its owner was killed, or NULL */
 };
 void lock_acquire(struct lock *l);
 void lock_release(struct lock *l);
+/* The id under which a task (what its FS base points at) holds locks. */
+uint32_t lock_id(const void *task);
+/* Releases the lock if the task of this id, which is gone, holds it. */
+void lock_release_of(struct lock *l, uint32_t id);
+/* Set once FS is: is the task of this id gone? */
+extern bool (*lock_owner_gone)(uint32_t id);
 /* Makes the lock free, whoever held it: for the only thread of a forked child. */
 static inline void lock_reset(struct lock *l) {
     l->word = 0;

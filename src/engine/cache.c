@@ -47,7 +47,8 @@ struct page_node {
     uint32_t next; /* index + 1, 0: end */
 };
 
-struct lock engine_lock;
+static void recover(void);
+struct lock engine_lock = {.recover = recover};
 struct cache_stats cache_stats;
 
 static struct cache {
@@ -252,7 +253,12 @@ static void cache_flush(struct thread *self) {
     cache_clear();
     world_each(void_host_addresses, NULL);
     cache_stats.flushes++;
-    world_resume(self);
+    world_resume();
+}
+
+/* Somebody was killed while changing what engine_lock protects: anything may be half done. */
+static void recover(void) {
+    cache_flush(current());
 }
 
 void cache_set_strict_fp(struct thread *t) {
@@ -440,7 +446,7 @@ static void invalidate_locked(struct thread *t, guest_addr start, guest_addr end
     world_stop(t);
     each_region_in(start, end, exact, kill_region_fn, NULL);
     world_each(void_host_addresses, NULL);
-    world_resume(t);
+    world_resume();
 }
 
 void engine_invalidate(guest_addr start, uint64_t bytes) {

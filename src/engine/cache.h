@@ -76,7 +76,8 @@ static inline bool boundary_saved(const struct boundary *b) {
 /* Waits until no other thread of this address space runs translated code, and keeps them out.
  * engine_lock is held. */
 void world_stop(struct thread *self);
-void world_resume(struct thread *self);
+void world_resume(void);
+void world_init(void);
 /* Called by a thread with PENDING_STOP set, holding nothing: waits for the world to go on. */
 void world_park(struct thread *t);
 void world_add_thread(struct thread *t);
@@ -90,6 +91,8 @@ void world_prepare_threads(void);
 /* Takes a task off the list that left this memory without a word: it was killed, or executed
  * another program. NULL: there is none. */
 struct thread *world_take_dead(void);
+/* A task of this address space is gone, by whatever means: releases the engine's locks it held. */
+void world_forget(const struct thread *t);
 void world_fork_prepare(void);
 void world_fork_parent(void);
 void world_fork_child(struct thread *self);

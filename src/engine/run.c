@@ -250,6 +250,7 @@ void engine_init(void) {
     t->pid = (int32_t)hostcall(__NR_getpid);
     t->tid = (int32_t)hostcall(__NR_gettid);
     hostsig_thread_init(t);
+    world_init();
     world_add_thread(t);
 }
 

@@ -185,6 +185,10 @@ void space_thread_area_free(struct thread *t) {
     __atomic_store_n(&t->area_state, AREA_FREE, __ATOMIC_RELEASE);
 }
 
+void space_forget(uint32_t lock_owner) {
+    lock_release_of(&space.lock, lock_owner);
+}
+
 void space_fork_prepare(void) {
     lock_acquire(&space.lock);
 }

@@ -21,6 +21,9 @@ struct thread *space_thread_area(void);
 /* Gives back the area of a task that is gone or never started. */
 void space_thread_area_free(struct thread *t);
 
+/* Releases the allocator's lock if the task of this id, which is gone, holds it. */
+void space_forget(uint32_t lock_owner);
+
 void space_fork_prepare(void);
 void space_fork_done(void);
 void space_fork_child(const struct thread *self);

@@ -9,6 +9,7 @@
  */
 #include "engine/cache.h"
 #include "engine/hostsig.h"
+#include "engine/space.h"
 
 #include <linux/errno.h>
 #include <linux/futex.h>
@@ -19,6 +20,8 @@
 #include "base/hostcall.h"
 #include "engine/thread.h"
 
+static void recover(void);
+
 static struct world {
     struct lock lock; /* of the list */
     struct thread *threads;
@@ -26,7 +29,7 @@ static struct world {
     unsigned processes;            /* of them, those that are processes of their own */
     uint32_t stopped;              /* futex word of parked threads */
     bool barrier_ready, expedited; /* membarrier: asked for, to be had */
-} world;
+} world = {.lock = {.recover = recover}};
 
 void world_add_thread(struct thread *t) {
     lock_acquire(&world.lock);
@@ -136,13 +139,41 @@ void world_stop(struct thread *self) {
             drive_out(t);
 }
 
-void world_resume(struct thread *self) {
+static void let_go(void) {
     for (struct thread *t = world.threads; t; t = t->next)
-        if (t != self)
-            __atomic_fetch_and(&t->cpu.pending, ~(uint32_t)PENDING_STOP, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&t->cpu.pending, ~(uint32_t)PENDING_STOP, __ATOMIC_SEQ_CST);
     __atomic_store_n(&world.stopped, 0, __ATOMIC_SEQ_CST);
     hostcall(__NR_futex, &world.stopped, FUTEX_WAKE_PRIVATE, 0x7fffffff, 0, 0, 0);
+}
+
+void world_resume(void) {
+    let_go();
     lock_release(&world.lock);
+}
+
+/* The lock's owner was killed, perhaps with the world stopped. */
+static void recover(void) {
+    let_go();
+}
+
+void world_forget(const struct thread *t) {
+    uint32_t id = lock_id(t);
+    lock_release_of(&world.lock, id);
+    lock_release_of(&engine_lock, id);
+    space_forget(id);
+}
+
+static bool owner_gone(uint32_t id) {
+    guest_addr start, end;
+    space_range(&start, &end);
+    /* The id is the low part of the structure's address. */
+    const struct thread *t =
+        (void *)(start + (uint32_t)(id - lock_id((void *)start)) / 2 * (uint64_t)PAGE_BYTES);
+    return (guest_addr)t < end && has_left(t);
+}
+
+void world_init(void) {
+    lock_owner_gone = owner_gone;
 }
 
 void world_park(struct thread *t) {

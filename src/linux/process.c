@@ -97,6 +97,7 @@ static void child_start(void *arg) {
 
 /* Frees what a task had that is gone, and off the list. */
 static void free_thread(struct thread *t) {
+    world_forget(t);
     exec_scratch_free(t);
     sighand_release(t->sighand);
     space_thread_area_free(t);
@@ -166,6 +167,7 @@ static int64_t clone_task(struct thread *t, struct clone_request *r) {
         /* Before the list's lock is wanted: its holder may be waiting for the child to leave
          * translated code, in which it was killed. */
         __atomic_store_n(&child->cpu.in_guest, 0, __ATOMIC_SEQ_CST);
+        world_forget(child);
         world_remove_thread(child);
         free_thread(child);
     }

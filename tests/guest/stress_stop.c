@@ -139,6 +139,95 @@ TEST(full_signal_queue) {
     end_rewriter();
 }
 
+// ---- children in the same memory ----
+
+static _Atomic pid_t child_pid;
+static char *fresh;
+
+// Never-ending code, new every time: the child is translating, or in a system call, or computing.
+static void busy_child(long round) {
+    atomic_store(&child_pid, getpid());
+    for (unsigned i = 0;; i = (i + 1) % 2048) {
+        if (round % 2)
+            sink += ((function *)(fresh + i * 32))();
+        if (round % 4 == 2)
+            getppid();
+        sink++;
+    }
+}
+
+static void *vforks(void *arg) {
+    for (volatile long i = 0; i < rounds; i++) {
+        pid_t pid = vfork();
+        if (pid == 0)
+            busy_child(i);
+        REQUIRE(CHECK_KILLED(pid, i % 3 ? SIGKILL : SIGTERM));
+    }
+    return arg;
+}
+
+TEST(vfork_children_killed) {
+    pthread_t t;
+    fresh = code_pages(2048 * 32);
+    for (unsigned i = 0; i < 2048; i++)
+        emit(fresh + i * 32, i);
+    start_rewriter();
+    REQUIRE(pthread_create(&t, NULL, vforks, NULL) == 0);
+    for (long i = 0; i < rounds; i++) {
+        pid_t pid;
+        while ((pid = atomic_exchange(&child_pid, 0)) == 0)
+            sched_yield();
+        if (i % 2 && i % 8 != 7) // its code goes and comes again
+            mprotect(fresh, 2048 * 32, PROT_READ | PROT_WRITE | PROT_EXEC);
+        compute(i * 7919 % 5000);
+        REQUIRE(kill(pid, i % 3 ? SIGKILL : SIGTERM) == 0);
+    }
+    pthread_join(t, NULL);
+    end_rewriter();
+}
+
+static char *stacks;
+static int clone_child(void *arg) {
+    long round = (long)arg;
+    if (round % 3 == 0)
+        busy_child(round);
+    if (round % 3 == 1) {
+        char *argv[] = {"p", "helper:", "3", NULL};
+        execve("/proc/self/exe", argv, environ);
+    }
+    syscall(SYS_exit_group, 3);
+    return 0;
+}
+
+// Processes that share memory without being threads: killed, executing, exiting. A killed one is
+// not waited for until other code has been invalidated.
+TEST(clone_vm_children) {
+    enum { STACK = 65536 };
+    stacks = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    fresh = code_pages(2048 * 32);
+    for (unsigned i = 0; i < 2048; i++)
+        emit(fresh + i * 32, i);
+    start_rewriter();
+    for (long i = 0; i < rounds; i++) {
+        child_pid = 0;
+        pid_t pid = clone(clone_child, stacks + STACK, CLONE_VM | SIGCHLD, (void *)i);
+        REQUIRE(pid > 0);
+        if (i % 3 == 0) {
+            while (!atomic_load(&child_pid))
+                sched_yield();
+            compute(i * 7919 % 5000);
+            REQUIRE(kill(pid, SIGKILL) == 0);
+            long until = rewritten + 10;
+            while (rewritten < until)
+                sched_yield();
+            REQUIRE(CHECK_KILLED(pid, SIGKILL));
+        } else {
+            REQUIRE(CHECK_EXITS(pid, 3));
+        }
+    }
+    end_rewriter();
+}
+
 // ---- mappings that change below running code ----
 
 static void *run_mapping(void *arg) {
