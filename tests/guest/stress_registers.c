@@ -176,10 +176,10 @@ static const struct {
     const char *name;
     uint64_t n;
 } kernels[] = {
-    {flags, "flags", 60000},     {other_registers, "other_registers", 4000},
-    {calls, "calls", 10000},     {floating, "floating", 4000},
-    {vectors, "vectors", 30000}, {memory, "memory", 20000},
-    {helpers, "helpers", 4000},
+    {flags, "flags", 20000},     {other_registers, "other_registers", 1000},
+    {calls, "calls", 4000},     {floating, "floating", 1000},
+    {vectors, "vectors", 10000}, {memory, "memory", 6000},
+    {helpers, "helpers", 1500},
 };
 
 static void fill(struct state *s, unsigned seed) {
@@ -313,8 +313,8 @@ TEST(no_signal_waits) {
         pthread_t t;
         handled = stop = 0;
         REQUIRE(pthread_create(&t, NULL, endless, (void *)kernels[k].run) == 0);
-        for (long i = 0; i < rounds * 20; i++) {
-            if (i == rounds * 20 - 1) {
+        for (long i = 0; i < rounds * 5; i++) {
+            if (i == rounds * 5 - 1) {
                 sleep_ms(1); // in the loop by now, so that the last one ends it
                 stop = 1;
             }
