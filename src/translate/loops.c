@@ -120,7 +120,21 @@ static unsigned choose_map(struct region_builder *b, int head, int last) {
     return b->map_count++;
 }
 
+/* Notes the heads of innermost loops that stay in the region: they are worth aligning. */
+static void note_tight_loops(struct region_builder *b) {
+    for (int head = 0, inner = -1; head < (int)b->count; head++) {
+        if (!b->insns[head].loop_head)
+            continue;
+        int last = loop_end(b, head);
+        b->insns[head].tight_loop = last >= 0 && is_loop(b, head, last);
+        if (inner >= 0 && head <= loop_end(b, inner))
+            b->insns[inner].tight_loop = false;
+        inner = head;
+    }
+}
+
 void region_plan_loops(struct region_builder *b) {
+    note_tight_loops(b);
     memcpy(b->maps[0], host_x, sizeof(b->maps[0]));
     b->map_count = 1;
     for (int head = 0; head < (int)b->count; head++) {

@@ -190,6 +190,15 @@ static void find_edges(struct region_builder *b) {
         if (b->masks_tags && (a64_rows[in->op].properties & (A64_LOADS | A64_STORES)))
             in->mask_tags = b->masks_tags(in->pc);
     }
+    /* A conditional compare may go to where the B.cond behind it falls through
+     * (fuse_with_branch). */
+    for (unsigned i = 0; i + 2 < b->count; i++) {
+        const struct insn *compare = &b->insns[i], *branch = &b->insns[i + 1];
+        unsigned flags = A64_READS_NZCV | A64_WRITES_NZCV;
+        if ((a64_rows[compare->op].properties & flags) == flags && branch->op == A64_B_cond &&
+            branch->next == (int)i + 2)
+            b->insns[i + 2].leader = true;
+    }
 }
 
 /* ---- NZCV liveness ---- */
@@ -479,6 +488,8 @@ static void enter_insn(struct lower *l, struct insn *in) {
     }
     l->flags = in->in_flags;
     l->flags_saved = in->in_saved;
+    if (in->tight_loop)
+        x64_align(l->a, 32);
     x64_bind(l->a, &in->label);
 }
 

@@ -38,6 +38,7 @@ struct insn {
     int16_t next;         /* index of pc + 4 inside the region, or -1 */
     uint8_t predecessors; /* edges into it, saturating; the entry and return points count 2 */
     bool leader;          /* a branch target, or follows a block end */
+    bool tight_loop;       /* head of an innermost loop that does not leave the region */
     bool loop_head;       /* target of a backward branch */
     bool live_in;         /* NZCV may be read before it is written, from here on */
     bool live_out;
