@@ -148,6 +148,16 @@ static void catch_signals(void) {
             fail("runner: rt_sigaction failed\n");
 }
 
+/* A store that runs into a page it may not write can leave what lies before the page written, or not: PARTIAL_BYTES of it. */
+#define PARTIAL_BYTES 128
+
+static int may_be_partial(uint64_t address) {
+    if (result->signal != 11 && result->signal != 7)
+        return 0;
+    uint64_t page = result->fault_address & ~4095ull;
+    return address < page && page - address <= PARTIAL_BYTES;
+}
+
 /* Notes what the case changed in scratch memory, and undoes it. */
 static void collect_memory(const uint64_t *image) {
     volatile uint64_t *scratch = (volatile uint64_t *)SCRATCH_BASE;
@@ -157,6 +167,9 @@ static void collect_memory(const uint64_t *image) {
         uint64_t now = scratch[i];
         if (now == image[i])
             continue;
+        scratch[i] = image[i];
+        if (may_be_partial(SCRATCH_BASE + i * 8))
+            continue;
         hash = (hash ^ i) * 0x100000001b3ull;
         hash = (hash ^ now ^ (now >> 29)) * 0x100000001b3ull;
         if (count < RESULT_MEMORY_WORDS) {
@@ -164,7 +177,6 @@ static void collect_memory(const uint64_t *image) {
             result->memory[count].value = now;
         }
         count++;
-        scratch[i] = image[i];
     }
     result->memory_count = count;
     result->memory_hash = hash;
