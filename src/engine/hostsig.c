@@ -274,14 +274,12 @@ static bool is_asynchronous(int sig, const struct guest_siginfo *info) {
 
 /*
  * A kick whose sender found the user's signal queue full (RLIMIT_SIGPENDING) arrives without its
- * siginfo; the kernel then says SI_USER from process 0.
+ * siginfo; the kernel then says SI_USER from process 0. `kicked` stays set, for another kick may be
+ * on its way. (A SIGTRAP from outside this pid namespace looks like that, too.)
  */
-static bool is_kick(struct thread *t, const struct guest_siginfo *info) {
-    bool kick = info->si_code == SI_KICK || (info->si_code == SI_USER && info->kill.pid == 0 &&
-                                             __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST));
-    if (kick)
-        __atomic_store_n(&t->kicked, false, __ATOMIC_SEQ_CST);
-    return kick;
+static bool is_kick(const struct thread *t, const struct guest_siginfo *info) {
+    return info->si_code == SI_KICK || (info->si_code == SI_USER && info->kill.pid == 0 &&
+                                        __atomic_load_n(&t->kicked, __ATOMIC_SEQ_CST));
 }
 
 static void host_handler(int sig, struct guest_siginfo *info, struct host_ucontext *uc) {

@@ -39,7 +39,7 @@ struct thread {
     bool cleared_handlers; /* made with CLONE_CLEAR_SIGHAND: its first act is to put the engine's
                               back */
     bool freed_by_parent;  /* a vfork child: its parent takes the area back */
-    bool kicked;           /* a kick is under way (engine/hostsig.c) */
+    bool kicked;           /* was kicked before (engine/hostsig.c) */
     bool own_process;      /* not a thread of the process that made it */
     bool tells_end;        /* the kernel clears `alive` when it leaves this memory */
     uint32_t alive;        /* with tells_end, 0: it has left, by its end or by execve */
