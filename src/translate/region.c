@@ -320,13 +320,14 @@ static bool edge_moves_flags(const struct lower *l, const struct insn *to, bool 
 
 void edge_jump(struct lower *l, int index, guest_addr target, bool reads_flags) {
     struct region_builder *b = l->region;
-    struct insn *to = index >= 0 ? &b->insns[index] : NULL;
-    if (to)
+    bool within = index >= 0;
+    struct insn *to = within ? &b->insns[index] : NULL;
+    if (within)
         settle_flags(l, to);
     if (edge_moves_flags(l, to, reads_flags))
-        emit_flags_change(l->a, l->flags, l->flags_saved, to ? to->in_flags : FLAGS_NONE);
-    emit_map_change(b, l->insn->map, to ? to->map : 0);
-    if (!to) {
+        emit_flags_change(l->a, l->flags, l->flags_saved, within ? to->in_flags : FLAGS_NONE);
+    emit_map_change(b, l->insn->map, within ? to->map : 0);
+    if (!within) {
         struct cold *c = cold_add(b, COLD_LINK);
         c->target = target;
         c->field = x64_jmp_abs(l->a, l->a->p);
@@ -344,16 +345,17 @@ bool edge_is_short(const struct lower *l) {
 
 void edge_cond(struct lower *l, struct cond cond, int index, guest_addr target, bool reads_flags) {
     struct region_builder *b = l->region;
-    struct insn *to = index >= 0 ? &b->insns[index] : NULL;
-    if (to)
+    bool within = index >= 0;
+    struct insn *to = within ? &b->insns[index] : NULL;
+    if (within)
         settle_flags(l, to);
     bool moves_flags = edge_moves_flags(l, to, reads_flags);
-    bool plain = !moves_flags && l->insn->map == (to ? to->map : 0);
-    if (to && plain) {
+    bool plain = !moves_flags && l->insn->map == (within ? to->map : 0);
+    if (within && plain) {
         cond_jump(l, cond, &to->label);
         return;
     }
-    struct cold *c = cold_add(b, to ? COLD_EDGE : COLD_LINK);
+    struct cold *c = cold_add(b, within ? COLD_EDGE : COLD_LINK);
     c->map = l->insn->map;
     c->index = (int16_t)index;
     c->target = target;

@@ -38,7 +38,7 @@ struct insn {
     int16_t next;         /* index of pc + 4 inside the region, or -1 */
     uint8_t predecessors; /* edges into it, saturating; the entry and return points count 2 */
     bool leader;          /* a branch target, or follows a block end */
-    bool tight_loop;       /* head of an innermost loop that does not leave the region */
+    bool tight_loop;      /* head of an innermost loop that does not leave the region */
     bool loop_head;       /* target of a backward branch */
     bool live_in;         /* NZCV may be read before it is written, from here on */
     bool live_out;
@@ -137,7 +137,7 @@ bool region_translate(struct region_builder *b, guest_addr pc);
 bool region_fetch(struct region_builder *b, guest_addr pc, uint32_t *word);
 
 /* region.c, for the branch lowerings */
-void region_discover(struct region_builder *b, guest_addr pc);
+void region_discover(struct region_builder *b, guest_addr entry);
 void region_analyse_flags(struct region_builder *b);
 /* vzero.c: fills zero8 and zero4. */
 void region_analyse_vectors(struct region_builder *b);

@@ -19,6 +19,7 @@
 #include "base/hostcall.h"
 #include "linux/mm.h"
 #include "linux/path.h"
+#include "linux/signal.h"
 #include "linux/syscalls.h"
 
 #define A64_DIRECTORY   040000
@@ -72,6 +73,12 @@ void space_range(guest_addr *start, guest_addr *end) {
 
 bool mm_is_heap(guest_addr start, guest_addr end) {
     (void)start, (void)end;
+    return false;
+}
+
+/* The waits here are not interrupted: no signal is forced on them. */
+bool signal_take_forced(struct thread *t, uint64_t mask) {
+    (void)t, (void)mask;
     return false;
 }
 
