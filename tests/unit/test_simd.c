@@ -133,8 +133,8 @@ struct gas {
     char dir[32];
     FILE *source;
     uint8_t *bytes;
-    uint32_t *ends; /* where each line's bytes end */
-    size_t size, count;
+    uint32_t *ends;           /* where each line's bytes end */
+    size_t size, count, room; /* room: lines there is memory for */
 };
 static struct gas gas;
 
@@ -145,7 +145,7 @@ static void gas_open(void) {
     gas.source = fopen("simd.s", "w");
     assert_non_null(gas.source);
     fputs(".intel_syntax noprefix\n", gas.source);
-    gas.size = gas.count = 0;
+    gas.size = gas.count = gas.room = 0;
 }
 
 /* The next instruction must be what the line assembles to. */
@@ -154,10 +154,14 @@ static void gas_expect(const char *mnemonic, const char *operands, int imm, bool
     const uint8_t *insn = undecoded(&n);
     const char *rip = strstr(operands, "[rip to ");
 
-    gas.bytes = realloc(gas.bytes, gas.size + n);
-    gas.ends = realloc(gas.ends, (gas.count + 1) * sizeof(*gas.ends));
-    assert_non_null(gas.bytes);
-    assert_non_null(gas.ends);
+    if (gas.count == gas.room) { /* an x86 instruction has at most 15 bytes */
+        gas.room = gas.room ? 2 * gas.room : 1024;
+        gas.bytes = realloc(gas.bytes, 15 * gas.room);
+        gas.ends = realloc(gas.ends, gas.room * sizeof(*gas.ends));
+        assert_non_null(gas.bytes);
+        assert_non_null(gas.ends);
+    }
+    assert_in_range(n, 1, 15);
     memcpy(gas.bytes + gas.size, insn, n);
     gas.size += n;
     gas.ends[gas.count++] = (uint32_t)gas.size;
