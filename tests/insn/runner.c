@@ -148,7 +148,8 @@ static void catch_signals(void) {
             fail("runner: rt_sigaction failed\n");
 }
 
-/* A store that runs into a page it may not write can leave what lies before the page written, or not: PARTIAL_BYTES of it. */
+/* A store that runs into a page it may not write can leave what lies before the page written, or
+ * not: PARTIAL_BYTES of it. */
 #define PARTIAL_BYTES 128
 
 static int may_be_partial(uint64_t address) {
