@@ -177,7 +177,7 @@ static const struct {
     uint64_t n;
 } kernels[] = {
     {flags, "flags", 20000},     {other_registers, "other_registers", 1000},
-    {calls, "calls", 4000},     {floating, "floating", 1000},
+    {calls, "calls", 4000},      {floating, "floating", 1000},
     {vectors, "vectors", 10000}, {memory, "memory", 6000},
     {helpers, "helpers", 1500},
 };
