@@ -356,10 +356,18 @@ static atomic_int round_a, round_b;
 static uint64_t seen_x, seen_y;
 enum { LITMUS = 5000 };
 
+// Between looks at a word the other thread is to write. On a busy machine both may share one CPU,
+// and each look would then last a time slice.
+static void look_again(unsigned *looks) {
+    if (++*looks % 1000 == 0)
+        sched_yield();
+}
+
 static void *litmus_a(void *arg) {
+    unsigned looks = 0;
     for (int i = 1; i <= LITMUS; i++) {
         while (atomic_load(&round_a) < i)
-            ;
+            look_again(&looks);
         __atomic_store_n(&x_word, i, __ATOMIC_SEQ_CST);
         seen_y = __atomic_load_n(&y_word, __ATOMIC_SEQ_CST);
         __atomic_store_n(&data_word, i * 3, __ATOMIC_RELAXED);
@@ -371,6 +379,7 @@ static void *litmus_a(void *arg) {
 
 TEST(memory_ordering) {
     pthread_t t;
+    unsigned looks = 0;
     REQUIRE(pthread_create(&t, NULL, litmus_a, NULL) == 0);
     for (uint64_t i = 1; i <= LITMUS; i++) {
         atomic_store(&round_a, i);
@@ -378,10 +387,10 @@ TEST(memory_ordering) {
         seen_x = __atomic_load_n(&x_word, __ATOMIC_SEQ_CST);
         uint64_t f;
         while ((f = __atomic_load_n(&flag_word, __ATOMIC_ACQUIRE)) < i)
-            ;
+            look_again(&looks);
         REQUIRE(__atomic_load_n(&data_word, __ATOMIC_RELAXED) >= f * 3);
         while (atomic_load(&round_b) < (int)i)
-            ;
+            look_again(&looks);
         // At least one of the two saw the other's store (no store-to-load reordering).
         // qemu-user 7.2 lets an LDAR pass an earlier STLR.
         REQUIRE(seen_x == i || seen_y == i || under_qemu());
