@@ -45,7 +45,8 @@ static void flat(void (*once)(long)) {
         once(i);
     struct usage after = usage();
     CHECK_EQ(after.descriptors, before.descriptors);
-    if (after.resident - before.resident > 100 + rounds / 50)
+    // An engine's tables fill as code is translated, 4 MB at most; a thread lost is ten pages.
+    if (after.resident - before.resident > 1200 + rounds / 10)
         FAIL("resident: %ld pages, then %ld", before.resident, after.resident);
     if (after.pages - before.pages > 2000)
         FAIL("mapped: %ld pages, then %ld", before.pages, after.pages);
