@@ -38,6 +38,11 @@ void space_free(void *p, uint64_t bytes);
 int space_self_fd(void);
 void space_move_self_fd(void); /* to another number, out of the guest's way */
 
+/* arm64's untagged_addr(): clears the tag of a user address, leaves others alone (bit 55 set). */
+static inline guest_addr untagged(guest_addr address) {
+    return address & (uint64_t)((int64_t)(address << 8) >> 8);
+}
+
 /* ---- guest memory (engine/guestmem.S): access that may fault. 0 or -EFAULT; a fault leaves a part
  * copied. ---- */
 int64_t copy_from_guest(void *dst, guest_addr src, uint64_t bytes);

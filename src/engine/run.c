@@ -117,17 +117,12 @@ void engine_raise(struct thread *t, int sig, int code, guest_addr addr) {
     engine_hooks.deliver_fault(t);
 }
 
-/* Linux's untagged_addr(): a user address loses bits 63..56, others stay. */
-static guest_addr without_tag(guest_addr address) {
-    return address >> 55 & 1 ? address : address & ~TAG_BITS;
-}
-
 /* cpu->pc has no host code: a tag, which branches ignore too (Arm ARM, AArch64.BranchAddr), or a
  * fault. */
 static void raise_bad_pc(struct thread *t) {
     guest_addr pc = t->cpu.pc;
-    if (without_tag(pc) != pc) {
-        t->cpu.pc = without_tag(pc);
+    if (untagged(pc) != pc) {
+        t->cpu.pc = untagged(pc);
         return;
     }
     if (pc & 3) {
@@ -232,7 +227,7 @@ NORETURN void engine_run(struct thread *t) {
             engine_raise(t, G_SIGILL, ILL_ILLOPC, cpu->pc);
             break;
         case EXIT_ALIGNMENT:
-            engine_raise(t, G_SIGBUS, BUS_ADRALN, without_tag(cpu->scratch[0]));
+            engine_raise(t, G_SIGBUS, BUS_ADRALN, untagged(cpu->scratch[0]));
             break;
         case EXIT_INVALIDATE: /* IC IVAU: the line is in scratch[0] */
             cpu->pc += 4;

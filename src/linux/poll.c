@@ -9,26 +9,22 @@
  * does: under the temporary mask, with a frame that restores the old one.
  */
 #include "base/hostcall.h"
+#include "engine/hostsig.h"
 #include "linux/signal.h"
 #include "linux/syscalls.h"
 
 #define EPOLL_CTL_DEL 2
 #define EP_MAX_EVENTS (INT32_MAX / (int32_t)sizeof(struct guest_epoll_event))
 
-/* SIGILL 4, SIGTRAP 5, SIGBUS 7, SIGFPE 8, SIGSEGV 11 */
-#define SYNCHRONOUS_SIGNALS (1ull << 3 | 1ull << 4 | 1ull << 6 | 1ull << 7 | 1ull << 10)
-/* SIGKILL 9, SIGSTOP 19: nobody can block them. */
-#define UNBLOCKABLE_SIGNALS (1ull << 8 | 1ull << 18)
-
 uint64_t host_sigmask(uint64_t guest_mask) {
-    return guest_mask & ~(SYNCHRONOUS_SIGNALS | UNBLOCKABLE_SIGNALS);
+    return guest_mask & ~(ENGINE_SIGNALS | SIG_UNBLOCKABLE);
 }
 
 int64_t read_sigset(guest_addr set, uint64_t bytes, uint64_t *mask) {
     if (bytes != sizeof(*mask))
         return -EINVAL;
     int64_t r = copy_from_guest(mask, set, sizeof(*mask));
-    *mask &= ~UNBLOCKABLE_SIGNALS;
+    *mask &= ~SIG_UNBLOCKABLE;
     return r;
 }
 

@@ -18,11 +18,6 @@
  */
 extern bool tagged_addresses;
 
-/* arm64's untagged_addr(): clears the tag of a user address, leaves others alone (bit 55 set). */
-static inline guest_addr untagged(guest_addr address) {
-    return address & (uint64_t)((int64_t)(address << 8) >> 8);
-}
-
 /* ---- a call with its own signal mask (linux/poll.c) ---- */
 /* Of a guest's mask, what the host may block: the engine needs the synchronous signals. */
 uint64_t host_sigmask(uint64_t guest_mask);
